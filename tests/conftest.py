@@ -1,0 +1,75 @@
+"""What every test may use. Servers: tests/servers.py. The standing characters: tests/characters.py."""
+
+import contextlib
+import importlib.util
+import os
+import shutil
+
+import pytest
+
+pytest_plugins = [name for name in ("tests.characters",) if importlib.util.find_spec(name)]
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM_ARGS = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Whoever asks for a page drives a browser: no test can forget the mark."""
+    for item in items:
+        if {"browser", "page"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.browser)
+        if item.get_closest_marker("faults") and not os.environ.get("FAULTS"):
+            item.add_marker(pytest.mark.skip(reason="long fault suite: run `make faults`"))
+
+
+def _chromium():
+    named = os.environ.get("CHROMIUM")
+    found = named or next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
+    if found:
+        return found
+    reason = "NO BROWSER: Chromium was not found (install it, or name it in CHROMIUM); browser tests did not run"
+    if os.environ.get("REQUIRE_BROWSER") == "1":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """The system's Chromium, one for the whole run."""
+    executable = _chromium()
+    from playwright.sync_api import sync_playwright  # slow to load, and only needed here
+
+    root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable, args=[*CHROMIUM_ARGS, *root])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def new_page(browser, live_server):
+    """``new_page(width=360, locale="en-US", …)``: a page in a context (cookies, language, theme) of its own."""
+    with contextlib.ExitStack() as contexts:
+
+        def open_page(width=1440, height=900, locale="ru-RU", **options):
+            viewport = {"width": width, "height": height}
+            context = browser.new_context(base_url=live_server.url, viewport=viewport, locale=locale, **options)
+            contexts.callback(context.close)
+            context.set_default_timeout(10_000)
+            return context.new_page()
+
+        yield open_page
+
+
+@pytest.fixture
+def page(new_page):
+    """A desktop page in Russian."""
+    return new_page()
