@@ -1,0 +1,83 @@
+"""What every full page needs: navigation by role, theme, bell. Lazy, so that fragments pay nothing for it."""
+
+from typing import NamedTuple
+
+from django.urls import NoReverseMatch, reverse
+from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext_lazy as _
+
+from crm.core.models import Notice, Role
+
+ALL = frozenset(Role)
+BELL_MAX = 99  # the bell says "99+"; nobody counts further
+
+
+class Entry(NamedTuple):
+    name: str
+    label: str
+    icon: str
+    roles: frozenset = ALL
+    beside: tuple = ()  # url names, or a whole namespace ("leads:"), that light this entry up too
+
+
+NAV = (
+    Entry("home", _("My day"), "home"),
+    Entry("leads:list", _("Leads"), "users", beside=("leads:",)),
+    Entry("leads:board", _("Leads board"), "board"),
+    Entry("deals:list", _("Deals"), "deal", beside=("deals:",)),
+    Entry("deals:board", _("Deals board"), "columns"),
+    Entry("leads:tasks", _("Tasks"), "check-square"),
+    Entry("analytics:index", _("Reports"), "chart", beside=("analytics:",)),
+    Entry(
+        "nurturing:index",
+        _("Sequences"),
+        "flow",
+        roles=frozenset({Role.MARKETER, Role.ADMIN, Role.HEAD}),
+        beside=("nurturing:",),
+    ),
+    Entry("leads:receipts", _("Receipts"), "inbox", roles=frozenset({Role.ADMIN, Role.HEAD}), beside=("leads:receipt",)),
+    Entry("admin:index", _("Settings"), "gear", roles=frozenset({Role.ADMIN})),
+)
+
+
+def _here(request):
+    match = getattr(request, "resolver_match", None)
+    return match.view_name if match else ""
+
+
+def _current(here):
+    """The entry that a page belongs to: its own name, else the longest prefix among ``beside``."""
+    if any(entry.name == here for entry in NAV):
+        return here
+    fits = [(len(p), entry.name) for entry in NAV for p in entry.beside if here.startswith(p)]
+    return max(fits)[1] if fits else ""
+
+
+def navigation(request):
+    """The entries that this person may open, as dicts for the template."""
+    current, items = _current(_here(request)), []
+    for entry in NAV:
+        if request.user.role not in entry.roles:
+            continue
+        try:
+            url = reverse(entry.name)
+        except NoReverseMatch:  # a page that this installation does not have
+            continue
+        items.append({"label": entry.label, "icon": entry.icon, "url": url, "current": entry.name == current})
+    return items
+
+
+def unseen(user):
+    """Number of unseen notices, at most ``BELL_MAX`` + 1: an index-only look at a partial index."""
+    return len(Notice.objects.filter(user=user, seen_at=None).values_list("pk", flat=True)[: BELL_MAX + 1])
+
+
+def shell(request):
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated:
+        return {"theme": "auto"}
+    return {
+        "theme": user.theme,
+        "navigation": SimpleLazyObject(lambda: navigation(request)),
+        "unseen": SimpleLazyObject(lambda: unseen(user)),
+    }

@@ -1,0 +1,293 @@
+"""Template tags of the interface: icons, money, phones, times, badges. Builtins of every template (settings)."""
+
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+
+import phonenumbers
+from babel.core import Locale, UnknownLocaleError
+from babel.dates import format_date, format_skeleton, format_time, format_timedelta
+from babel.numbers import format_compact_currency, format_currency, format_decimal, format_percent
+from babel.units import format_unit
+from django import template
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html, mark_safe
+from django.utils.translation import get_language, pgettext
+from django.utils.translation import gettext as _
+
+register = template.Library()
+
+NOTHING = "—"
+# Babel knows no narrow symbols; outside their own country these come out as letters ("RUB 12").
+SYMBOLS = {"RUB": "₽", "KZT": "₸", "UAH": "₴", "USD": "$", "EUR": "€", "GBP": "£", "CNY": "¥"}
+AVATAR_HUES = 8
+
+
+def _locale():
+    try:
+        return Locale.parse((get_language() or "en").replace("-", "_"))
+    except UnknownLocaleError:
+        return Locale("en")
+
+
+def _number(value):
+    """``value`` as a Decimal, or None for what is no number (a template never fails on data)."""
+    if value is None or value == "":
+        return None
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+# --- Icons --------------------------------------------------------------------------------------------------------
+@register.simple_tag
+def icon(name, label="", css=""):
+    """``{% icon "phone" %}`` decorative, ``{% icon "phone" label=_("Call") %}`` with a name of its own."""
+    aria = format_html('role="img" aria-label="{}"', label) if label else mark_safe('aria-hidden="true"')  # noqa: S308
+    return format_html(
+        '<svg class="icon{}" {} focusable="false"><use href="{}#{}"></use></svg>',
+        f" {css}" if css else "",
+        aria,
+        static("img/icons.svg"),
+        name,
+    )
+
+
+# --- Numbers ------------------------------------------------------------------------------------------------------
+def _with_symbol(text, currency):
+    return text.replace(currency, SYMBOLS.get(currency, currency))
+
+
+@register.filter
+def money(value, currency="RUB"):
+    """A sum with its currency in the reader's language; kopecks only where there are any."""
+    number, currency = _number(value), currency or "RUB"
+    if number is None:
+        return NOTHING
+    whole = number == number.to_integral_value()
+    locale = _locale()
+    pattern = locale.currency_formats["standard"].pattern
+    text = format_currency(
+        number, currency, locale=locale, format=pattern.replace(".00", "") if whole else None, currency_digits=not whole
+    )
+    return _with_symbol(text, currency)
+
+
+@register.filter
+def money_short(value, currency="RUB"):
+    """A rounded sum for boards and tiles: "12,3 млн ₽"."""
+    number, currency = _number(value), currency or "RUB"
+    if number is None:
+        return NOTHING
+    if abs(number) < 1000:
+        return money(number.quantize(Decimal(1)), currency)
+    return _with_symbol(
+        format_compact_currency(number, currency, locale=_locale(), fraction_digits=1).replace(",0\xa0", "\xa0"), currency
+    )
+
+
+@register.filter
+def num(value):
+    """A number with grouped thousands."""
+    number = _number(value)
+    return NOTHING if number is None else format_decimal(number, locale=_locale())
+
+
+@register.filter
+def percent(value):
+    """A share (0.253) as "25.3 %"."""
+    number = _number(value)
+    return NOTHING if number is None else format_percent(number, locale=_locale(), format=_percent_pattern())
+
+
+def _percent_pattern():
+    return _locale().percent_formats[None].pattern.replace("#,##0", "#,##0.#")
+
+
+@register.filter
+def attr(value):
+    """A number for an HTML or SVG attribute: a dot, no grouping, whatever the language."""
+    number = _number(value)
+    return "0" if number is None else f"{number.normalize():f}"
+
+
+@register.filter
+def phone(value):
+    """E.164 as people of its country write it; anything else unchanged."""
+    text = str(value or "")
+    try:
+        parsed = phonenumbers.parse(text)
+    except phonenumbers.NumberParseException:
+        return text
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+
+
+# --- Time ---------------------------------------------------------------------------------------------------------
+UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+
+
+@register.filter
+def duration(value):
+    """Seconds or a timedelta in its two largest units: "2 h 5 min"."""
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    number = _number(value)
+    if number is None:
+        return NOTHING
+    left, parts = abs(int(number)), []
+    for unit, size in UNITS:
+        count, rest = divmod(left, size)
+        if count or (unit == "second" and not parts):
+            parts.append(format_unit(count, unit, length="short", locale=_locale()))
+            left = rest
+        elif parts:
+            break
+        if len(parts) == 2:
+            break
+    return " ".join(parts[:1] if unit == "second" and len(parts) == 2 else parts)
+
+
+def _time_tag(moment, text, *, state="", css=""):
+    locale, local = _locale(), timezone.localtime(moment)
+    title = f"{format_date(local, 'full', locale=locale)}, {format_time(local, 'short', locale=locale)}"
+    extra = format_html(' data-state="{}"', state) if state else ""
+    return format_html(
+        '<time class="{}" datetime="{}" title="{}"{}>{}</time>', css, local.isoformat("T", "seconds"), title, extra, text
+    )
+
+
+def _day(local, now):
+    """A date as short as it stays clear: "12 Nov", with the year only when it is another one."""
+    skeleton = "MMMd" if local.year == now.year else "yMMMd"
+    return format_skeleton(skeleton, local, locale=_locale())
+
+
+@register.simple_tag
+def ago(moment):
+    """A past moment in relative words; after a month, the date."""
+    if not moment:
+        return NOTHING
+    now, local = timezone.localtime(), timezone.localtime(moment)
+    passed = now - moment
+    if timedelta(0) <= passed < timedelta(minutes=1):
+        text = _("just now")
+    elif abs(passed) < timedelta(days=30):
+        text = format_timedelta(-passed, add_direction=True, threshold=1.2, locale=_locale())
+    else:
+        text = _day(local, now)
+    return _time_tag(moment, text, css="ago")
+
+
+@register.simple_tag
+def due(moment):
+    """When something is to be done, with ``data-state`` overdue, soon (an hour), today or later."""
+    if not moment:
+        return NOTHING
+    text, state = _due(moment, timezone.localtime())
+    return _time_tag(moment, text, state=state, css="due")
+
+
+def _due(moment, now):
+    locale, local, left = _locale(), timezone.localtime(moment), moment - now
+    if left < timedelta(0):
+        return _("%(time)s overdue") % {"time": format_timedelta(left, threshold=1.2, locale=locale)}, "overdue"
+    if left < timedelta(hours=1):
+        return format_timedelta(left, add_direction=True, threshold=1.2, locale=locale), "soon"
+    clock, days = format_time(local, "short", locale=locale), (local.date() - now.date()).days
+    if days == 0:
+        return _("today, %(time)s") % {"time": clock}, "today"
+    if days == 1:
+        return _("tomorrow, %(time)s") % {"time": clock}, "later"
+    day = format_date(local, "EEE", locale=locale) if days < 6 else _day(local, now)
+    return f"{day}, {clock}", "later"
+
+
+# --- Badges -------------------------------------------------------------------------------------------------------
+BAND_ICONS = {"hot": "flame", "warm": "sun", "cold": "snow"}
+
+
+def _band_name(band):
+    return {"hot": pgettext("band", "Hot"), "warm": pgettext("band", "Warm"), "cold": pgettext("band", "Cold")}.get(band)
+
+
+@register.simple_tag
+def band(value):
+    """The temperature of a lead as a badge; nothing for a lead without one."""
+    if not (name := _band_name(value)):
+        return ""
+    return format_html('<span class="badge" data-band="{}">{}{}</span>', value, icon(BAND_ICONS[value]), name)
+
+
+@register.simple_tag
+def score(value, band=""):
+    """The score as a number on the colour of its band; the band is in the name for those who cannot see it."""
+    if value is None:
+        return ""
+    title = _("Score %(score)s") % {"score": value}
+    if name := _band_name(band):
+        title = f"{title}, {name}"
+    return format_html(
+        '<span class="score" data-band="{}" title="{}" role="img" aria-label="{}">{}</span>', band, title, title, value
+    )
+
+
+@register.simple_tag
+def bar(value, maximum=100, tone="accent", label=""):
+    """A small horizontal bar; SVG, because a width cannot be a style under the content security policy."""
+    top, number = _number(maximum) or 0, _number(value) or 0
+    width = max(Decimal(0), min(Decimal(100), number * 100 / top)) if top else Decimal(0)
+    aria = format_html('role="img" aria-label="{}"', label) if label else mark_safe('aria-hidden="true"')  # noqa: S308
+    return format_html(
+        '<svg class="bar" data-tone="{}" viewBox="0 0 100 6" preserveAspectRatio="none" {}>'
+        '<rect class="bar-track" width="100" height="6"></rect><rect class="bar-fill" width="{}" height="6"></rect></svg>',
+        tone,
+        aria,
+        f"{width:.1f}",
+    )
+
+
+# --- People -------------------------------------------------------------------------------------------------------
+@register.filter
+def initials(name):
+    """At most two letters: the first of the first and of the last word."""
+    words = [w for w in str(name or "").replace("«", "").replace("»", "").split() if w[0].isalnum()]
+    return "".join(w[0] for w in (words[:1] + words[1:][-1:])).upper() or "?"
+
+
+@register.simple_tag
+def avatar(user, size=""):
+    """A circle with initials, in a colour that stays with the person; no user → nobody yet."""
+    css = f"avatar avatar-{size}" if size else "avatar"
+    if user is None or not getattr(user, "pk", None):
+        name = _("No owner")
+        return format_html('<span class="{} avatar-none" title="{}" role="img" aria-label="{}">?</span>', css, name, name)
+    return format_html(
+        '<span class="{}" data-hue="{}" title="{}" role="img" aria-label="{}">{}</span>',
+        css,
+        user.pk % AVATAR_HUES,
+        user,
+        user,
+        initials(user),
+    )
+
+
+@register.simple_tag
+def person(user, size="sm"):
+    """Avatar and name; the circle is decorative here, the name stands beside it."""
+    if user is None or not getattr(user, "pk", None):
+        return format_html(
+            '<span class="person"><span class="avatar avatar-{} avatar-none" aria-hidden="true">?</span>'
+            '<span class="muted">{}</span></span>',
+            size,
+            _("No owner"),
+        )
+    return format_html(
+        '<span class="person"><span class="avatar avatar-{}" data-hue="{}" aria-hidden="true">{}</span>'
+        '<span class="person-name">{}</span></span>',
+        size,
+        user.pk % AVATAR_HUES,
+        initials(user),
+        user,
+    )
