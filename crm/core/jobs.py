@@ -1,0 +1,170 @@
+"""The outbox and the one decorator under which background work runs.
+
+``enqueue`` inserts a Job in the caller's transaction. The relay (``manage.py relay``) leases what is due and rings
+Celery; ``job`` turns a plain function of a ref into a Celery task that locks the row, does the effect and deletes
+the row in one transaction, so the effect happens exactly once whatever the broker does.
+"""
+
+import contextvars
+import functools
+import logging
+import random
+from datetime import timedelta
+
+from celery import shared_task
+from django.db import connection, transaction
+from django.db.models import Value
+from django.db.models.functions import Now
+
+from crm.core.models import Heartbeat, Job
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 5  # exceptions before a job is dead
+CRASHES = 50  # leases that ran out before a job is dead: far more than any restart makes
+LEASE = timedelta(seconds=20)  # a lost ring is rung again after this; a living worker holds the row lock as well
+BASE, CAP = 2.0, 300.0  # seconds; full jitter: random() × min(CAP, BASE × 4^attempts)
+
+QUEUES = ("live", "mail", "bulk")
+_queue_of = {}  # task name → queue
+_run = {}  # task name → function(ref)
+_fresh = contextvars.ContextVar("fresh_jobs", default=None)  # jobs made by the job that runs now
+
+
+def enqueue(task, ref, *, due_at=None):
+    """Insert a job in the caller's transaction and return its key; said twice is said once, the sooner time wins."""
+    fresh = _fresh.get()
+    straight_on = fresh is not None and due_at is None  # this worker goes on with it: the relay need not ring
+    sql = """
+        insert into core_job (task, ref, queue, due_at, leased_until, attempts, crashes, error, dead)
+        values (%s, %s, %s, coalesce(%s, now()), case when %s then now() + %s end, 0, 0, '', false)
+        on conflict (task, ref) do update set due_at = least(core_job.due_at, excluded.due_at)
+        returning id"""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [task, str(ref), _queue_of.get(task, "live"), due_at, straight_on, LEASE])
+        pk = cursor.fetchone()[0]
+    if straight_on:
+        fresh.append(pk)
+    return pk
+
+
+def enqueue_many(task, refs, *, due_at=None):
+    """Insert jobs for many refs in one statement; they are left to the relay."""
+    extra = {} if due_at is None else {"due_at": due_at}
+    Job.objects.bulk_create(
+        [Job(task=task, ref=str(ref), queue=_queue_of.get(task, "live"), **extra) for ref in refs],
+        ignore_conflicts=True,
+        batch_size=5000,
+    )
+
+
+def job(name, *, queue="live"):
+    """Decorate ``fn(ref: str)`` as the job ``name``: a Celery task of one integer, the Job's key."""
+
+    def decorate(fn):
+        _queue_of[name], _run[name] = queue, fn
+
+        @shared_task(name=name, queue=queue)
+        @functools.wraps(fn)
+        def task(job_pk: int):
+            run_job(job_pk)
+
+        return task
+
+    return decorate
+
+
+def run_job(job_pk):
+    """Run a job and then those it made, each in its own transaction."""
+    todo = [job_pk]
+    while todo:
+        todo.extend(_run_one(todo.pop(0)))
+
+
+def _run_one(job_pk):
+    fresh = []
+    token = _fresh.set(fresh)
+    try:
+        with transaction.atomic():
+            row = Job.objects.select_for_update(skip_locked=True).filter(pk=job_pk, dead=False).first()
+            if row is None:
+                return []  # done, dead, or another worker is at it
+            row.delete()  # first, so that the work may set the same job anew for later
+            _run[row.task](row.ref)
+        return fresh
+    except Exception as error:
+        log.exception("job %s failed", job_pk)
+        if connection.connection is not None and not connection.is_usable():
+            connection.close()
+        _failed(job_pk, error)
+        return []
+    finally:
+        _fresh.reset(token)
+
+
+def _failed(job_pk, error):
+    """Count the attempt and set the next one, with full jitter; after the last the job is dead and shown."""
+    with transaction.atomic():
+        row = Job.objects.select_for_update().filter(pk=job_pk).first()
+        if row is None:
+            return
+        row.attempts += 1
+        row.error = f"{type(error).__name__}: {error}"[:2000]
+        row.dead = row.attempts >= ATTEMPTS
+        row.leased_until = None
+        wait = random.random() * min(CAP, BASE * 4**row.attempts)  # noqa: S311 - spread, not a secret
+        row.due_at = Now() + Value(timedelta(seconds=wait))
+        row.save(update_fields=["attempts", "error", "dead", "leased_until", "due_at"])
+
+
+def lease(limit=100):
+    """Lease what is due: live work first, then mail, then bulk. Returns [(pk, task, queue)], committed.
+
+    A lease that ran out means that the process died or the ring was lost: counted as a crash, apart from attempts.
+    """
+    sql = """
+        with due as (
+          select id from core_job
+          where not dead and due_at <= now() and (leased_until is null or leased_until < now())
+          order by array_position(array['live','mail','bulk']::varchar[], queue), due_at
+          limit %s for update skip locked)
+        update core_job j set
+          crashes = crashes + (leased_until is not null)::int,
+          dead = crashes + (leased_until is not null)::int >= %s,
+          error = case when crashes + (leased_until is not null)::int >= %s
+                       then 'crashed the worker too often' else error end,
+          leased_until = now() + %s
+        from due where j.id = due.id
+        returning j.id, j.task, j.queue, j.dead"""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql, [limit, CRASHES, CRASHES, LEASE])
+        return [row[:3] for row in cursor.fetchall() if not row[3]]
+
+
+def replay(jobs):
+    """Give dead jobs another life; returns how many."""
+    return jobs.filter(dead=True).update(
+        dead=False, attempts=0, crashes=0, leased_until=None, due_at=Now(), error=""
+    )
+
+
+def beat(name):
+    """Note that a process works."""
+    Heartbeat.objects.bulk_create(
+        [Heartbeat(name=name, at=Now())], update_conflicts=True, update_fields=["at"], unique_fields=["name"]
+    )
+
+
+def drain(limit=10_000):
+    """Run everything that is due in this process, as workers would; for tests and one-off commands. Returns a count."""
+    done = 0
+    while done < limit:
+        batch = list(
+            Job.objects.filter(dead=False, due_at__lte=Now()).order_by("id").values_list("pk", flat=True)[:200]
+        )
+        if not batch:
+            return done
+        for pk in batch:
+            run_job(pk)
+        done += len(batch)
+    return done

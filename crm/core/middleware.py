@@ -1,0 +1,92 @@
+"""What every request passes through."""
+
+import logging
+from zoneinfo import ZoneInfo
+
+import psycopg_pool
+from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
+from django.db import DatabaseError, InterfaceError, OperationalError
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone, translation
+from django.utils.cache import patch_vary_headers
+
+log = logging.getLogger(__name__)
+
+
+class DatabaseDown:
+    """No database, no room on its disk, or a lock that does not open: 503 with Retry-After, never 500, never 2xx."""
+
+    RETRY_AFTER = "5"  # seconds
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        return self.get_response(request)
+
+    def process_exception(self, request, exception):
+        if self.is_outage(exception):
+            log.warning("database unavailable: %s", exception.__class__.__name__)
+            return self.unavailable(request)
+        return None
+
+    @staticmethod
+    def is_outage(exception):
+        outages = (OperationalError, InterfaceError, psycopg_pool.PoolTimeout)
+        return isinstance(exception, outages) or (
+            isinstance(exception, DatabaseError) and "No space left" in str(exception)
+        )
+
+    def unavailable(self, request):
+        if "text/html" in request.headers.get("Accept", ""):
+            response = render(None, "503.html", status=503)
+        else:
+            response = HttpResponse(b'{"error": "unavailable"}', status=503, content_type="application/json")
+        response["Retry-After"] = self.RETRY_AFTER
+        return response
+
+
+class UserPreferences:
+    """Language and time zone of the signed-in user; the browser's language for who has none."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        user = request.user
+        language = (user.is_authenticated and user.language) or translation.get_language_from_request(request)
+        zone = (user.is_authenticated and user.time_zone) or settings.TIME_ZONE
+        with translation.override(language), timezone.override(ZoneInfo(zone)):
+            request.LANGUAGE_CODE = language
+            response = self.get_response(request)
+            if hasattr(response, "render") and not response.is_rendered:
+                response.render()
+        response.headers.setdefault("Content-Language", language)
+        return response
+
+
+class Fragments:
+    """htmx: one address serves page and fragment, so caches must tell them apart; personal pages are not stored.
+
+    A fragment asked for without a session gets ``HX-Redirect`` to the login page instead of the page itself.
+    """
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        response = self.get_response(request)
+        patch_vary_headers(response, ["HX-Request"])
+        if getattr(request, "user", None) is not None and request.user.is_authenticated:
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    def process_view(self, request, view, args, kwargs):
+        if request.htmx and not request.user.is_authenticated and getattr(view, "login_required", True):
+            back = request.htmx.current_url_abs_path or "/"
+            response = HttpResponse(status=401)
+            response["HX-Redirect"] = redirect_to_login(back).url
+            return response
+        return None

@@ -1,0 +1,194 @@
+import hashlib
+import secrets
+
+from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import UserManager as DjangoUserManager
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+
+class Role(models.TextChoices):
+    MANAGER = "manager", _("Sales manager")
+    HEAD = "head", _("Head of sales")
+    MARKETER = "marketer", _("Marketer")
+    ADMIN = "admin", _("Administrator")
+
+
+class Grade(models.IntegerChoices):
+    JUNIOR = 1, pgettext_lazy("grade", "Junior")
+    MIDDLE = 2, pgettext_lazy("grade", "Middle")
+    SENIOR = 3, pgettext_lazy("grade", "Senior")
+    EXPERT = 4, pgettext_lazy("grade", "Expert")
+
+
+class UserQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """People whom ``user`` may see by name: all colleagues who can sign in or own something."""
+        return self if user.is_active else self.none()
+
+    def sellers(self):
+        """People who can own leads."""
+        return self.filter(is_active=True, role__in=[Role.MANAGER, Role.HEAD])
+
+    def owners_for(self, user):
+        """Whom ``user`` may make an owner."""
+        if user.sees_all:
+            return self.sellers()
+        if user.is_head:
+            return self.sellers().filter(models.Q(team__heads=user) | models.Q(pk=user.pk)).distinct()
+        return self.sellers().filter(team_id=user.team_id) if user.team_id else self.sellers().filter(pk=user.pk)
+
+
+class UserManager(DjangoUserManager.from_queryset(UserQuerySet)):
+    pass
+
+
+class User(AbstractUser):
+    role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.MANAGER)
+    team = models.ForeignKey("core.Team", models.SET_NULL, null=True, blank=True, related_name="members")
+    sees_team = models.BooleanField(
+        _("sees the team's leads"), default=False, help_text=_("A manager otherwise sees own leads only.")
+    )
+    may_export = models.BooleanField(_("may export"), default=False)
+    grade = models.PositiveSmallIntegerField(_("grade"), choices=Grade, default=Grade.MIDDLE)
+    skills = models.ManyToManyField("core.Skill", verbose_name=_("skills"), blank=True)
+    capacity = models.PositiveIntegerField(
+        _("capacity"), default=0, help_text=_("Open leads at most; 0: no limit. Rules that go by load respect it.")
+    )
+    weight = models.PositiveSmallIntegerField(
+        _("share"), default=1, help_text=_("2 gets twice the leads of 1; 0 gets none.")
+    )
+    takes_leads = models.BooleanField(_("takes leads"), default=True, help_text=_("Off: routing passes by."))
+    language = models.CharField(
+        _("language"), max_length=5, blank=True, choices=[("ru", "Русский"), ("en", "English")], default=""
+    )
+    time_zone = models.CharField(_("time zone"), max_length=64, blank=True, help_text=_("IANA name; empty: company's."))
+    theme = models.CharField(
+        _("theme"),
+        max_length=5,
+        default="auto",
+        choices=[
+            ("auto", pgettext_lazy("theme", "As the system")),
+            ("light", pgettext_lazy("theme", "Light")),
+            ("dark", pgettext_lazy("theme", "Dark")),
+        ],
+    )
+    calendar = models.ForeignKey(
+        "core.Calendar", models.SET_NULL, null=True, blank=True, verbose_name=_("working calendar")
+    )
+    job_title = models.CharField(_("job title"), max_length=80, blank=True)
+    phone = models.CharField(_("phone"), max_length=20, blank=True)
+    signature = models.TextField(_("letter signature"), blank=True)
+
+    objects = UserManager()
+
+    class Meta(AbstractUser.Meta):
+        ordering = ["last_name", "first_name", "username"]
+        verbose_name, verbose_name_plural = _("user"), _("users")
+
+    def __str__(self):
+        return self.get_full_name() or self.username
+
+    @property
+    def is_head(self):
+        return self.role == Role.HEAD
+
+    @property
+    def is_manager(self):
+        return self.role == Role.MANAGER
+
+    @property
+    def is_marketer(self):
+        return self.role == Role.MARKETER
+
+    @property
+    def is_administrator(self):
+        return self.role == Role.ADMIN
+
+    @property
+    def sees_all(self):
+        """Marketers and administrators see every lead."""
+        return self.role in {Role.ADMIN, Role.MARKETER}
+
+    @property
+    def can_edit_leads(self):
+        """Marketers see contacts and do not work leads."""
+        return self.role != Role.MARKETER
+
+    @property
+    def can_change_owner(self):
+        return self.role in {Role.HEAD, Role.ADMIN, Role.MANAGER}
+
+    @property
+    def can_export(self):
+        return self.may_export or self.role in {Role.HEAD, Role.ADMIN}
+
+    def save(self, *args, **kwargs):
+        # The role decides who enters the admin: one fact, not two that can part.
+        self.is_staff = self.is_superuser = self.role == Role.ADMIN
+        if (fields := kwargs.get("update_fields")) is not None and "role" in fields:
+            kwargs["update_fields"] = {*fields, "is_staff", "is_superuser"}
+        super().save(*args, **kwargs)
+
+
+class ApiKey(models.Model):
+    """A bearer token of ``/api/v1/``; acts with the rights of its user. Only a digest is kept."""
+
+    name = models.CharField(_("name"), max_length=80)
+    user = models.ForeignKey(User, models.CASCADE, related_name="api_keys")
+    prefix = models.CharField(max_length=8, editable=False)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    is_active = models.BooleanField(_("active"), default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    used_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name, verbose_name_plural = _("API key"), _("API keys")
+
+    def __str__(self):
+        return f"{self.name} ({self.prefix}…)"
+
+    @staticmethod
+    def digest_of(token):
+        return hashlib.sha256(token.encode()).hexdigest()
+
+    @classmethod
+    def issue(cls, *, name, user):
+        """Make a key; return (key, token). The token is shown once and cannot be read again."""
+        token = secrets.token_urlsafe(32)
+        return cls.objects.create(name=name, user=user, prefix=token[:8], digest=cls.digest_of(token)), token
+
+
+class AuditEntry(models.Model):
+    """Who exported, signed in as, or changed what an administrator should be able to ask about."""
+
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    user = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    action = models.CharField(max_length=40)
+    subject = models.CharField(max_length=120, blank=True)
+    details = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["-pk"]
+        verbose_name, verbose_name_plural = _("audit entry"), _("audit log")
+
+    def __str__(self):
+        return f"{self.at:%Y-%m-%d %H:%M} {self.user} {self.action} {self.subject}"
+
+
+class SavedView(models.Model):
+    """A named set of filters of one list: ``page`` is the list's URL name, ``query`` its query string."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="saved_views")
+    page = models.CharField(max_length=40)
+    name = models.CharField(_("name"), max_length=80)
+    query = models.CharField(max_length=2000, blank=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["user", "page", "name"], name="core_savedview_once")]
+
+    def __str__(self):
+        return self.name

@@ -1,0 +1,45 @@
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Organisation(models.Model):
+    """The one row of company-wide settings."""
+
+    class Returning(models.TextChoices):
+        LEAD = "lead", _("a new enquiry on the funnel")
+        DEAL = "deal", _("a new deal where the person has bought before")
+
+    name = models.CharField(_("company"), max_length=120, default="CRM")
+    currency = models.CharField(_("currency"), max_length=3, default="RUB")
+    time_zone = models.CharField(_("time zone"), max_length=64, default="Europe/Moscow")
+    language = models.CharField(
+        _("language"), max_length=5, default="ru", choices=[("ru", "Русский"), ("en", "English")]
+    )
+    region = models.CharField(
+        _("phone region"), max_length=2, default="RU", help_text=_("For numbers written without a country code.")
+    )
+    from_email = models.EmailField(_("letters come from"), blank=True)
+    returning = models.CharField(
+        _("a client comes back as"), max_length=4, choices=Returning, default=Returning.LEAD
+    )
+    reaction_minutes = models.PositiveIntegerField(
+        _("reaction norm, working minutes"), default=15, validators=[MinValueValidator(1), MaxValueValidator(10_000)]
+    )
+    missed_call_minutes = models.PositiveIntegerField(_("task after an enquiry, minutes"), default=15)
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("organisation"), _("organisation")
+        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="core_organisation_one_row")]
+
+    def __str__(self):
+        return self.name
+
+    @classmethod
+    def get(cls):
+        """The row, made with defaults where it lacks. One primary-key query."""
+        return cls.objects.filter(pk=1).first() or cls.objects.get_or_create(pk=1)[0]
+
+    def save(self, *args, **kwargs):
+        self.pk = 1
+        super().save(*args, **kwargs)

@@ -1,0 +1,19 @@
+"""Every address of the product: each app's own list under its prefix."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("crm.core.urls")),
+    path("", include("leads.urls")),
+    path("", include("deals.urls")),
+    path("", include("scoring.urls")),
+    path("", include("routing.urls")),
+    path("", include("nurturing.urls")),
+    path("", include("analytics.urls")),
+    path("admin/", admin.site.urls),
+]
+handler400 = "crm.core.views.bad_request"
+handler403 = "crm.core.views.permission_denied"
+handler404 = "crm.core.views.page_not_found"
+handler500 = "crm.core.views.server_error"

@@ -1,0 +1,183 @@
+from decimal import ROUND_HALF_UP, Decimal
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+from django_fsm import GET_STATE, ConcurrentTransitionMixin, FSMField, transition
+
+from crm.core.fields import RefreshMixin, StageField
+from crm.core.funnel import resolve
+from crm.core.models import StageMoveBase
+
+
+class Status(models.TextChoices):
+    OPEN = "open", pgettext_lazy("deal state", "open")
+    WON = "won", pgettext_lazy("deal state", "won")
+    LOST = "lost", pgettext_lazy("deal state", "lost")
+
+
+class Product(models.Model):
+    name = models.CharField(_("name"), max_length=200, unique=True)
+    price = models.DecimalField(_("price"), max_digits=14, decimal_places=2, default=0)
+    unit = models.CharField(_("unit"), max_length=20, blank=True)
+    is_active = models.BooleanField(_("active"), default=True)
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name, verbose_name_plural = _("product"), _("products")
+
+    def __str__(self):
+        return self.name
+
+
+class DealQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """As leads: managers own (and, by setting, team); heads their teams and what has no owner; others all."""
+        if not user.is_active:
+            return self.none()
+        if user.sees_all:
+            return self
+        if user.is_head:
+            return self.filter(
+                Q(owner=user) | Q(owner=None) | Q(team__in=user.headed_teams.values_list("pk", flat=True))
+            )
+        if user.sees_team and user.team_id:
+            return self.filter(Q(owner=user) | Q(team_id=user.team_id))
+        return self.filter(owner=user)
+
+    def editable_by(self, user):
+        return self.visible_to(user) if user.can_edit_leads else self.none()
+
+    def open(self):
+        return self.filter(status=Status.OPEN)
+
+
+class Deal(RefreshMixin, ConcurrentTransitionMixin, models.Model):
+    """Money that a person may bring: several deals a person, of which a lead opened the first."""
+
+    person = models.ForeignKey("leads.Person", models.PROTECT, related_name="deals")
+    company = models.ForeignKey("leads.Company", models.SET_NULL, null=True, blank=True, related_name="deals")
+    lead = models.ForeignKey("leads.Lead", models.PROTECT, null=True, related_name="deals")
+    title = models.CharField(_("title"), max_length=200)
+    amount = models.DecimalField(
+        _("amount"), max_digits=14, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(Decimal(0))]
+    )
+    currency = models.CharField(_("currency"), max_length=3, default="RUB")
+    expected_close = models.DateField(_("expected close"), null=True, blank=True)
+    terms = models.TextField(_("terms"), blank=True)
+
+    pipeline = models.ForeignKey("core.Pipeline", models.PROTECT, related_name="+")
+    stage = StageField("core.Stage", models.PROTECT, protected=True, related_name="deals")
+    status = FSMField(_("state"), max_length=4, choices=Status.choices, default=Status.OPEN, protected=True)
+    stage_entered_at = models.DateTimeField(db_default=Now())
+    version = models.PositiveIntegerField(default=0)
+    lost_reason = models.ForeignKey("core.Reason", models.PROTECT, null=True, blank=True, related_name="+")
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    owner = models.ForeignKey("core.User", models.PROTECT, null=True, blank=True, related_name="deals")
+    team = models.ForeignKey("core.Team", models.PROTECT, null=True, blank=True, related_name="deals")
+    created_at = models.DateTimeField(db_default=Now())
+    active_at = models.DateTimeField(db_default=Now())
+    next_step_at = models.DateTimeField(null=True)
+    is_imported = models.BooleanField(default=False)
+
+    objects = DealQuerySet.as_manager()
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("deal"), _("deals")
+        constraints = [
+            models.UniqueConstraint(fields=["lead"], condition=Q(lead__isnull=False), name="deals_deal_once_a_lead"),
+            models.CheckConstraint(condition=Q(amount__gte=0) | Q(amount=None), name="deals_deal_amount"),
+            models.CheckConstraint(
+                condition=Q(status=Status.OPEN, closed_at=None) | (~Q(status=Status.OPEN) & Q(closed_at__isnull=False)),
+                name="deals_deal_closed_has_time",
+            ),
+            models.CheckConstraint(
+                condition=Q(status=Status.LOST) | Q(lost_reason=None), name="deals_deal_reason_only_lost"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["stage", "-active_at", "-id"], condition=Q(status=Status.OPEN), name="deals_deal_board"),
+            models.Index(
+                fields=["owner", "stage", "-active_at", "-id"],
+                condition=Q(status=Status.OPEN),
+                name="deals_deal_owner_board",
+            ),
+            models.Index(fields=["-created_at", "-id"], name="deals_deal_created"),
+            models.Index(fields=["owner", "-created_at", "-id"], name="deals_deal_owner_created"),
+            models.Index(fields=["team", "-created_at", "-id"], name="deals_deal_team_created"),
+            models.Index(fields=["person", "-id"], name="deals_deal_person"),
+            models.Index(fields=["closed_at"], condition=Q(status=Status.WON), name="deals_deal_won"),
+        ]
+
+    def __str__(self):
+        return self.title
+
+    @transition(field=stage, source="*", target=GET_STATE(lambda self, to, by=None: resolve(self, to, by=by)))
+    def move(self, to, *, by=None):
+        """To another stage; refused by edge, role or gate before anything is saved."""
+
+    @transition(field=status, source=Status.OPEN, target=Status.WON)
+    def win(self):
+        """Sold."""
+
+    @transition(field=status, source=Status.OPEN, target=Status.LOST)
+    def lose(self, reason):
+        self.lost_reason = reason
+
+    @transition(field=status, source=[Status.WON, Status.LOST], target=Status.OPEN)
+    def reopen(self):
+        self.lost_reason, self.closed_at = None, None
+
+
+class DealLine(models.Model):
+    """A product in a deal; where there are lines, the deal's amount is their sum."""
+
+    deal = models.ForeignKey(Deal, models.CASCADE, related_name="lines")
+    product = models.ForeignKey(Product, models.PROTECT, null=True, blank=True, verbose_name=_("product"))
+    title = models.CharField(_("title"), max_length=200)
+    quantity = models.DecimalField(
+        _("quantity"), max_digits=12, decimal_places=3, default=1, validators=[MinValueValidator(Decimal("0.001"))]
+    )
+    price = models.DecimalField(
+        _("price"), max_digits=14, decimal_places=2, validators=[MinValueValidator(Decimal(0))]
+    )
+    discount = models.DecimalField(_("discount, %"), max_digits=5, decimal_places=2, default=0)
+
+    class Meta:
+        ordering = ["id"]
+        verbose_name, verbose_name_plural = _("deal line"), _("deal lines")
+        constraints = [
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="deals_line_quantity"),
+            models.CheckConstraint(condition=Q(price__gte=0), name="deals_line_price"),
+            models.CheckConstraint(condition=Q(discount__gte=0, discount__lte=100), name="deals_line_discount"),
+        ]
+
+    def __str__(self):
+        return self.title
+
+    @property
+    def total(self):
+        """quantity × price less the discount, rounded half up to the hundredth."""
+        return (self.quantity * self.price * (100 - self.discount) / 100).quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+class DealStageMove(StageMoveBase):
+    deal = models.ForeignKey(Deal, models.CASCADE, related_name="stage_moves")
+    amount = models.DecimalField(max_digits=14, decimal_places=2, null=True)  # as it was at the move
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("stage move"), _("stage moves")
+        indexes = [
+            models.Index(fields=["deal", "id"], name="deals_stagemove_deal"),
+            models.Index(fields=["at"], name="deals_stagemove_at"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["deal"], condition=Q(from_stage=None), name="deals_stagemove_enters_once")
+        ]
+
+    def __str__(self):
+        return f"{self.deal_id} {self.kind}"

@@ -1,0 +1,150 @@
+"""Conditions that administrators write over a lead's fields; one language for scoring, routing, sequences, segments.
+
+A condition is a list of tests that must all hold: ``[{"field": "city", "op": "in", "value": ["Казань"]}]``; the empty
+list holds for every lead. Pure: works on a dict of facts, knows no database.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+NUMBERS = {"budget", "company_size", "score", "fit", "engagement", "qualification", "enquiries"}
+FIELDS = {
+    "name": gettext_lazy("name"),
+    "email": gettext_lazy("e-mail"),
+    "phone": gettext_lazy("phone"),
+    "company_name": gettext_lazy("company"),
+    "job_title": gettext_lazy("job title"),
+    "city": gettext_lazy("city"),
+    "region": gettext_lazy("region"),
+    "country": gettext_lazy("country"),
+    "language": gettext_lazy("language"),
+    "industry": gettext_lazy("industry"),
+    "company_size": gettext_lazy("employees"),
+    "product": gettext_lazy("product"),
+    "need": gettext_lazy("need"),
+    "budget": gettext_lazy("budget"),
+    "tags": gettext_lazy("tags"),
+    "source": gettext_lazy("capture source"),
+    "origin": gettext_lazy("lead source"),
+    "channel": gettext_lazy("channel"),
+    "campaign": gettext_lazy("campaign"),
+    "stage": gettext_lazy("stage"),
+    "band": gettext_lazy("readiness"),
+    "score": gettext_lazy("score"),
+    "fit": gettext_lazy("fit"),
+    "engagement": gettext_lazy("engagement"),
+    "qualification": gettext_lazy("qualification"),
+    "enquiries": gettext_lazy("enquiries so far"),
+}
+# Of the interaction that an engagement rule looks at; not of the lead.
+EVENT_FIELDS = {"url": gettext_lazy("page address"), "result": gettext_lazy("call result"), "text": gettext_lazy("text")}
+OPS = {
+    "eq": gettext_lazy("is"),
+    "ne": gettext_lazy("is not"),
+    "in": gettext_lazy("is one of"),
+    "not_in": gettext_lazy("is none of"),
+    "contains": gettext_lazy("contains"),
+    "gte": gettext_lazy("at least"),
+    "lte": gettext_lazy("at most"),
+    "filled": gettext_lazy("is filled in"),
+    "empty": gettext_lazy("is empty"),
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    holds: bool
+    why: str  # the first test that failed, or all that held, in words
+
+
+def fold(value):
+    """Case, ё and surrounding space do not tell values apart."""
+    return str(value).strip().casefold().replace("ё", "е")
+
+
+def _number(value):
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        return None
+
+
+def _words(value):
+    if value is None or value == "":
+        return []
+    return [fold(v) for v in value] if isinstance(value, list | tuple | set) else [fold(value)]
+
+
+def _compare(op, have, want):
+    left, right = _number(have), _number(want)
+    if left is None or right is None:
+        return False
+    return left >= right if op == "gte" else left <= right
+
+
+def holds(test, facts):
+    """Whether one test holds for the facts."""
+    op, have, want = test["op"], facts.get(test["field"]), test.get("value")
+    words, wanted = _words(have), _words(want)
+    if op in {"filled", "empty"}:
+        return bool(words) == (op == "filled")
+    if op in {"gte", "lte"}:
+        return _compare(op, have, want)
+    if op == "contains":
+        return any(w in word for w in wanted for word in words)
+    same = bool(set(words) & set(wanted))
+    return not same if op in {"ne", "not_in"} else same
+
+
+def in_words(test):
+    label = FIELDS.get(test["field"]) or EVENT_FIELDS.get(test["field"], test["field"])
+    value = test.get("value")
+    shown = ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
+    return f"{label} {OPS[test['op']]} {shown}".strip()
+
+
+def check(condition, facts):
+    """The outcome of a condition with the reason in words, in the active language."""
+    for test in condition:
+        if not holds(test, facts):
+            have = facts.get(test["field"])
+            return Outcome(False, _("%(test)s — here: %(have)s") % {"test": in_words(test), "have": have or "—"})
+    return Outcome(True, "; ".join(in_words(test) for test in condition) or _("holds for every lead"))
+
+
+def validate(condition, *, event=False):
+    """Raise ValidationError in the user's language where the condition cannot be evaluated."""
+    fields = {**FIELDS, **(EVENT_FIELDS if event else {})}
+    if not isinstance(condition, list) or len(condition) > 20:
+        raise ValidationError(_("A condition is a list of at most 20 tests."))
+    for test in condition:
+        if not isinstance(test, dict) or test.get("field") not in fields:
+            raise ValidationError(_("Unknown field in the condition: %s") % (test,))
+        if test.get("op") not in OPS:
+            raise ValidationError(_("Unknown comparison: %s") % test.get("op"))
+        if test["op"] in {"gte", "lte"} and _number(test.get("value")) is None:
+            raise ValidationError(_("“%s” needs a number.") % in_words(test))
+        if test["op"] not in {"filled", "empty"} and not _words(test.get("value")):
+            raise ValidationError(_("“%s” needs a value.") % in_words(test))
+
+
+def facts_of(lead, *, enquiries=None):
+    """The lead's facts; expects source, first_origin and stage to be loaded (select_related)."""
+    plain = [
+        "name", "email", "phone", "company_name", "job_title", "city", "region", "country", "language", "industry",
+        "company_size", "product", "need", "budget", "tags", "band", "score", "fit", "engagement", "qualification",
+    ]  # fmt: skip
+    facts = {name: getattr(lead, name) for name in plain}
+    return facts | {
+        "source": lead.source.key if lead.source else "",
+        "channel": lead.source.channel if lead.source else "",
+        "origin": lead.first_origin.name if lead.first_origin else "",
+        "campaign": lead.last_campaign,
+        "stage": lead.stage.name,
+        "enquiries": enquiries,
+        **lead.custom,
+    }

@@ -1,0 +1,36 @@
+from .imports import Import
+from .intake import ConsentText, Origin, Source, Submission, Touch
+from .interactions import Interaction, Kind
+from .lead import Assignment, Band, Lead, Qualification, StageMove, Status
+from .messages import Engagement, Message, MessageLink, Suppression, Template
+from .people import Company, Consent, Identity, Person
+from .tasks import Task
+from .visits import PageView
+
+__all__ = [
+    "Assignment",
+    "Band",
+    "Company",
+    "Consent",
+    "ConsentText",
+    "Engagement",
+    "Identity",
+    "Import",
+    "Interaction",
+    "Kind",
+    "Lead",
+    "Message",
+    "MessageLink",
+    "Origin",
+    "PageView",
+    "Person",
+    "Qualification",
+    "Source",
+    "StageMove",
+    "Status",
+    "Submission",
+    "Suppression",
+    "Task",
+    "Template",
+    "Touch",
+]

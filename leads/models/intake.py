@@ -1,0 +1,186 @@
+import hashlib
+import secrets
+
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+
+def new_secret():
+    return secrets.token_urlsafe(24)
+
+
+class Channel(models.TextChoices):
+    SITE = "site", _("site")
+    ADS = "ads", _("advertising")
+    EMAIL = "email", _("e-mail")
+    CHAT = "chat", _("chat")
+    PHONE = "phone", _("phone")
+    MESSENGER = "messenger", _("messenger")
+    LIST = "list", _("list")
+    REFERRAL = "referral", _("referral")
+    EVENT = "event", _("event")
+    MANUAL = "manual", _("by hand")
+    API = "api", _("API")
+
+
+class Origin(models.Model):
+    """The dictionary of where leads come from, as marketing calls it ("Google", "Olark Chat").
+
+    Raw values (``utm_source``, a file's column) find their row by exact ``name``; the first sight of a value makes a
+    row. An administrator may point a row at another (``same_as``): reports then count both as one.
+    """
+
+    name = models.CharField(_("name"), max_length=120, unique=True)
+    channel = models.CharField(_("channel"), max_length=10, choices=Channel, default=Channel.SITE)
+    same_as = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, verbose_name=_("counts as"))
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name, verbose_name_plural = _("lead source"), _("lead sources")
+
+    def __str__(self):
+        return self.name
+
+
+class ConsentText(models.Model):
+    """A version of the consent that a form shows; a new wording is a new row."""
+
+    purpose = models.CharField(_("purpose"), max_length=20, default="processing")
+    version = models.PositiveIntegerField(_("version"), default=1)
+    text = models.TextField(_("text"))
+    sha256 = models.CharField(max_length=64, editable=False)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["purpose", "-version"]
+        verbose_name, verbose_name_plural = _("consent text"), _("consent texts")
+        constraints = [models.UniqueConstraint(fields=["purpose", "version"], name="leads_consenttext_once")]
+
+    def __str__(self):
+        return f"{self.purpose} v{self.version}"
+
+    def save(self, *args, **kwargs):
+        self.sha256 = hashlib.sha256(self.text.encode()).hexdigest()
+        super().save(*args, **kwargs)
+
+
+class Source(models.Model):
+    """A door: one address that takes enquiries, with its adapter, secret and settings."""
+
+    key = models.SlugField(_("key"), max_length=64, unique=True)
+    name = models.CharField(_("name"), max_length=120)
+    adapter = models.CharField(_("adapter"), max_length=20)
+    channel = models.CharField(_("channel"), max_length=10, choices=Channel, default=Channel.SITE)
+    origin = models.ForeignKey(
+        Origin, models.PROTECT, null=True, blank=True, help_text=_("Where the enquiry itself does not say.")
+    )
+    secret = models.CharField(_("secret"), max_length=120, blank=True)
+    settings = models.JSONField(_("settings"), default=dict, blank=True)
+    consent = models.ForeignKey(ConsentText, models.PROTECT, null=True, blank=True, verbose_name=_("consent text"))
+    is_active = models.BooleanField(_("active"), default=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name, verbose_name_plural = _("capture source"), _("capture sources")
+
+    def __str__(self):
+        return self.name
+
+
+class SubmissionQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """Receipts hold contacts of anyone: administrators and marketers see all, heads all as well, managers none."""
+        return self if user.sees_all or user.is_head else self.none()
+
+
+class Submission(models.Model):
+    """A receipt: the raw body as it came, stored before anything is judged.
+
+    ``state`` is ``waiting`` until the judge decides; ``reason`` is of the closed list for what is not a lead.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", pgettext_lazy("receipt", "waiting")
+        LEAD = "lead", pgettext_lazy("receipt", "lead")
+        MERGED = "merged", pgettext_lazy("receipt", "merged")
+        SPAM = "spam", pgettext_lazy("receipt", "spam")
+        REJECTED = "rejected", pgettext_lazy("receipt", "rejected")
+        ERROR = "error", pgettext_lazy("receipt", "error")
+
+    class Reason(models.TextChoices):
+        NO_CONTACT = "no_contact", _("no phone, e-mail or messenger to answer to")
+        UNPARSEABLE = "unparseable", _("the body could not be read")
+        TOO_LONG = "too_long", _("a field is longer than allowed")
+        TOO_LARGE = "too_large", _("the body is larger than allowed")
+        UNSIGNED = "unsigned", _("no signature where one is required")
+        BAD_SIGNATURE = "bad_signature", _("the signature is wrong")
+        ORIGIN = "origin", _("sent from a site that is not allowed")
+        INVALID = "invalid", _("fields did not pass the check")
+        SOURCE_OFF = "source_off", _("the source is switched off")
+        TEST = "test", _("a test of the provider's")
+        NOT_ENQUIRY = "not_enquiry", _("a service event, no enquiry")
+        HONEYPOT = "honeypot", _("a hidden field was filled in")
+        BOT_SUSPECT = "bot_suspect", _("filled in faster than a person can")
+        FLOOD = "flood", _("too many from one place")
+        FAILED = "failed", _("processing failed five times")
+
+    receipt = models.UUIDField(unique=True)  # what the sender is told
+    source = models.ForeignKey(Source, models.PROTECT, related_name="submissions")
+    received_at = models.DateTimeField(db_default=Now())
+    method = models.CharField(max_length=6, default="POST")
+    path = models.CharField(max_length=500, blank=True)
+    content_type = models.CharField(max_length=200, blank=True)
+    headers = models.JSONField(default=dict)
+    body = models.BinaryField()
+    sha256 = models.CharField(max_length=64)
+    idempotency_key = models.CharField(max_length=128, null=True)
+    ip_hash = models.CharField(max_length=32, blank=True)
+    state = models.CharField(max_length=8, choices=State, default=State.WAITING)
+    reason = models.CharField(max_length=16, choices=Reason, blank=True)
+    detail = models.CharField(max_length=500, blank=True)  # the reason in particular: position, field, error
+    parsed = models.JSONField(null=True)
+    warnings = models.JSONField(default=list)
+    person = models.ForeignKey("leads.Person", models.SET_NULL, null=True, related_name="submissions")
+    lead = models.ForeignKey("leads.Lead", models.SET_NULL, null=True, related_name="submissions")
+    judged_at = models.DateTimeField(null=True)
+
+    objects = SubmissionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("receipt"), _("receipts")
+        constraints = [
+            models.UniqueConstraint(fields=["source", "idempotency_key"], name="leads_submission_idempotency"),
+            models.CheckConstraint(
+                condition=~models.Q(state__in=["rejected", "spam", "error"]) | ~models.Q(reason=""),
+                name="leads_submission_says_why",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["source", "-id"], name="leads_submission_source"),
+            models.Index(fields=["state", "-id"], name="leads_submission_state"),
+            models.Index(fields=["lead"], name="leads_submission_lead"),
+            models.Index(fields=["received_at"], name="leads_submission_at"),
+        ]
+
+    def __str__(self):
+        return str(self.receipt)
+
+
+class Touch(models.Model):
+    """One arrival of a person from somewhere: marketing's raw marks; append-only. First and last are found by order."""
+
+    person = models.ForeignKey("leads.Person", models.CASCADE, related_name="touches")
+    lead = models.ForeignKey("leads.Lead", models.CASCADE, related_name="touches")
+    submission = models.OneToOneField(Submission, models.SET_NULL, null=True)
+    at = models.DateTimeField(db_default=Now())
+    origin = models.ForeignKey(Origin, models.PROTECT, null=True)
+    marks = models.JSONField(default=dict)  # utm_*, gclid, yclid, fbclid, referrer, landing: as received
+
+    class Meta:
+        indexes = [models.Index(fields=["lead", "at"], name="leads_touch_lead")]
+
+    def __str__(self):
+        return f"{self.lead_id} {self.origin}"

@@ -1,0 +1,165 @@
+import secrets
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+
+def new_token():
+    return secrets.token_urlsafe(18)  # 144 bits: links in letters must not be guessed
+
+
+class Template(models.Model):
+    """A letter or a call script with ``{{ variables }}``, checked when saved."""
+
+    class Kind(models.TextChoices):
+        LETTER = "letter", _("letter")
+        SCRIPT = "script", _("call script")
+
+    kind = models.CharField(_("kind"), max_length=6, choices=Kind, default=Kind.LETTER)
+    name = models.CharField(_("name"), max_length=120, unique=True)
+    subject = models.CharField(_("subject"), max_length=200, blank=True)
+    body = models.TextField(_("text"))
+    language = models.CharField(_("language"), max_length=5, default="ru")
+    is_welcome = models.BooleanField(_("welcome letter"), default=False)
+    is_active = models.BooleanField(_("active"), default=True)
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name, verbose_name_plural = _("template"), _("templates")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["language"], condition=Q(is_welcome=True, is_active=True), name="leads_template_one_welcome"
+            )
+        ]
+
+    def __str__(self):
+        return self.name
+
+
+class MessageQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        if user.sees_all:
+            return self
+        leads = self.model._meta.get_field("lead").related_model.objects.visible_to(user)
+        return self.filter(lead__in=leads)
+
+
+class Message(models.Model):
+    """Everything that leaves the system, whoever wrote it: a row first.
+
+    queued → sending (claimed, committed) → sent | failed | skipped | unsure. ``unsure``: the process died between the
+    claim and the answer; never resent by itself. ``dedup`` makes an effect happen once (``welcome:<submission>``,
+    ``step:<enrolment>:<step>``).
+    """
+
+    class State(models.TextChoices):
+        QUEUED = "queued", pgettext_lazy("message", "queued")
+        SENDING = "sending", pgettext_lazy("message", "sending")
+        SENT = "sent", pgettext_lazy("message", "sent")
+        FAILED = "failed", pgettext_lazy("message", "failed")
+        SKIPPED = "skipped", pgettext_lazy("message", "not sent")
+        UNSURE = "unsure", pgettext_lazy("message", "unsure")
+
+    class Kind(models.TextChoices):
+        LETTER = "letter", _("letter")
+        WELCOME = "welcome", _("welcome letter")
+        SEQUENCE = "sequence", _("sequence letter")
+        NOTICE = "notice", _("notice to a colleague")
+
+    channel = models.CharField(max_length=10, default="email")
+    kind = models.CharField(max_length=8, choices=Kind)
+    lead = models.ForeignKey("leads.Lead", models.SET_NULL, null=True, related_name="messages")
+    person = models.ForeignKey("leads.Person", models.SET_NULL, null=True, related_name="messages")
+    deal_ref = models.BigIntegerField(null=True)
+    by = models.ForeignKey("core.User", models.PROTECT, null=True, related_name="+")
+    template = models.ForeignKey(Template, models.SET_NULL, null=True)
+    dedup = models.CharField(max_length=80, null=True, unique=True)
+    token = models.CharField(max_length=32, unique=True, default=new_token)
+    sender = models.CharField(max_length=200)  # "Name <address>"
+    to = models.CharField(max_length=254)
+    subject = models.CharField(max_length=300)
+    text = models.TextField()
+    html = models.TextField(blank=True)
+    tracked = models.BooleanField(default=True)
+    state = models.CharField(max_length=8, choices=State, default=State.QUEUED)
+    reason = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+    claimed_at = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(null=True)
+    first_open_at = models.DateTimeField(null=True)  # by a human
+    first_click_at = models.DateTimeField(null=True)  # by a human
+
+    objects = MessageQuerySet.as_manager()
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("message"), _("messages")
+        indexes = [
+            models.Index(fields=["lead", "-id"], name="leads_message_lead"),
+            models.Index(fields=["state", "-id"], name="leads_message_state"),
+            models.Index(
+                fields=["claimed_at"], condition=Q(state="sending"), name="leads_message_sending"
+            ),
+        ]
+
+    def __str__(self):
+        return f"{self.to}: {self.subject}"
+
+
+class MessageLink(models.Model):
+    """A link of a letter; clicks go by (token of the message, position), never by an address in the query."""
+
+    message = models.ForeignKey(Message, models.CASCADE, related_name="links")
+    position = models.PositiveSmallIntegerField()
+    url = models.URLField(max_length=2000)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["message", "position"], name="leads_messagelink_once")]
+
+    def __str__(self):
+        return self.url
+
+
+class Engagement(models.Model):
+    """One open or click, as it came; append-only. ``is_human`` with ``reason`` says how it was judged."""
+
+    message = models.ForeignKey(Message, models.CASCADE, related_name="engagements")
+    kind = models.CharField(max_length=5, choices=[("open", _("open")), ("click", _("click"))])
+    link = models.ForeignKey(MessageLink, models.SET_NULL, null=True)
+    at = models.DateTimeField(db_default=Now())
+    is_human = models.BooleanField()
+    reason = models.CharField(max_length=40)
+    user_agent = models.CharField(max_length=300, blank=True)
+    ip_hash = models.CharField(max_length=32, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["message", "id"], name="leads_engagement_message")]
+
+    def __str__(self):
+        return f"{self.kind} {self.message_id}"
+
+
+class Suppression(models.Model):
+    """An address that gets no letters; asked at the moment of the claim."""
+
+    class Reason(models.TextChoices):
+        UNSUBSCRIBED = "unsubscribed", _("unsubscribed")
+        BOUNCED = "bounced", _("mail bounces")
+        COMPLAINED = "complained", _("complained")
+        BY_HAND = "by_hand", _("by a colleague")
+
+    kind = models.CharField(max_length=10, default="email")
+    value = models.CharField(max_length=254)
+    reason = models.CharField(max_length=12, choices=Reason)
+    at = models.DateTimeField(db_default=Now())
+    message = models.ForeignKey(Message, models.SET_NULL, null=True)
+    by = models.ForeignKey("core.User", models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("opt-out"), _("opt-outs")
+        constraints = [models.UniqueConstraint(fields=["kind", "value"], name="leads_suppression_once")]
+
+    def __str__(self):
+        return self.value

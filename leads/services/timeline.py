@@ -1,0 +1,59 @@
+"""The only writer of the timeline."""
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from crm.core.jobs import enqueue, enqueue_many
+from leads.models import Interaction, Lead, Person
+from leads.models.interactions import HUMAN_TOUCHES, REACTING
+
+# Noise of the machine's own doing does not lift a card in the lists.
+QUIET = {"band_changed", "qualified", "owner_changed", "parked", "imported", "email_opened", "tagged", "task_set"}
+
+
+@transaction.atomic
+def record(subject, kind, *, by=None, at=None, text="", deal=None, submission=None, message=None, **details):
+    """Write what happened to a lead (or, without one, a person) in the transaction of the change itself.
+
+    ``deal`` is the key of a deal; ``details`` must be JSON. Kinds in REACTING set the automation going. Returns the
+    Interaction.
+    """
+    lead = subject if isinstance(subject, Lead) else None
+    row = Interaction(
+        person_id=lead.person_id if lead else subject.pk if isinstance(subject, Person) else None,
+        lead=lead,
+        deal_ref=deal,
+        kind=kind,
+        by=by,
+        text=text,
+        details=details,
+        submission=submission,
+        message=message,
+    )
+    if at is not None:
+        row.at = at
+    row.save(force_insert=True)
+    if lead and kind not in QUIET:
+        lift(lead, answered=by is not None and kind in HUMAN_TOUCHES)
+    if lead and kind in REACTING:
+        enqueue("crm.react", row.pk)
+    return row
+
+
+def lift(lead, *, answered=False):
+    """Note activity on the lead; ``answered``: a colleague has reacted, the speed-to-lead clock stops."""
+    changes = {"active_at": Now()}
+    if answered and lead.waiting_since:
+        changes["waiting_since"] = None
+        lead.waiting_since = None
+        if lead.answered_at is None:
+            changes["answered_at"] = Now()
+    Lead.objects.filter(pk=lead.pk).update(**changes)
+
+
+@transaction.atomic
+def record_many(rows):
+    """Write many Interaction rows in sets, with their jobs; does not lift cards. Returns them with keys."""
+    made = Interaction.objects.bulk_create(rows, batch_size=2000)
+    enqueue_many("crm.react", [row.pk for row in made if row.lead_id and row.kind in REACTING])
+    return made

@@ -1,0 +1,94 @@
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+
+class Thresholds(models.Model):
+    """The one row of limits: from ``warm`` points a lead is warm, from ``hot`` hot; MQL and SQL likewise."""
+
+    warm = models.IntegerField(_("warm from"), default=30)
+    hot = models.IntegerField(_("hot from"), default=60)
+    mql = models.IntegerField(_("MQL from"), default=30)
+    sql = models.IntegerField(_("SQL from"), default=60)
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("thresholds"), _("thresholds")
+        constraints = [
+            models.CheckConstraint(condition=Q(pk=1), name="scoring_thresholds_one_row"),
+            models.CheckConstraint(condition=Q(hot__gt=models.F("warm")), name="scoring_thresholds_order"),
+        ]
+
+    def __str__(self):
+        return f"{self.warm} / {self.hot}"
+
+
+class Rule(models.Model):
+    """Points for what a lead is (fit) or does (engagement).
+
+    ``condition`` is a list of tests, all of which must hold: ``[{"field", "op", "value"}]``; see scoring.rules.
+    Fit rules look at the lead; engagement rules at one interaction of ``kinds``.
+    """
+
+    class Kind(models.TextChoices):
+        FIT = "fit", _("fit")
+        ENGAGEMENT = "engagement", _("engagement")
+
+    name = models.CharField(_("name"), max_length=120)
+    kind = models.CharField(_("number"), max_length=10, choices=Kind)
+    on = models.JSONField(_("on"), default=list, blank=True, help_text=_("Interactions that give the points."))
+    condition = models.JSONField(_("condition"), default=list, blank=True)
+    points = models.IntegerField(_("points"))
+    cap = models.PositiveIntegerField(_("at most, times"), default=0, help_text=_("0: every time."))
+    half_life = models.PositiveIntegerField(
+        _("half-life, days"), default=0, help_text=_("The points halve each so many days; 0: never.")
+    )
+    position = models.PositiveSmallIntegerField(_("position"), default=0)
+    is_active = models.BooleanField(_("active"), default=True)
+
+    class Meta:
+        ordering = ["kind", "position", "id"]
+        verbose_name, verbose_name_plural = _("scoring rule"), _("scoring rules")
+
+    def __str__(self):
+        return self.name
+
+
+class Evidence(models.Model):
+    """Dated points; append-only: the lead's score is the sum of its rows, on every lead at every moment.
+
+    ``step`` 0 gives the points; each half-life adds a negative row (step 1, 2, …) until nothing is left; a fit rule
+    that no longer holds adds a row that takes its points back (``withdraws``).
+    """
+
+    lead = models.ForeignKey("leads.Lead", models.CASCADE, related_name="evidence")
+    rule = models.ForeignKey(Rule, models.PROTECT, related_name="evidence")
+    kind = models.CharField(max_length=10, choices=Rule.Kind)
+    interaction = models.ForeignKey("leads.Interaction", models.SET_NULL, null=True, related_name="+")
+    points = models.IntegerField()
+    step = models.PositiveSmallIntegerField(default=0)
+    origin = models.ForeignKey("self", models.CASCADE, null=True, related_name="decays")
+    withdraws = models.BooleanField(default=False)
+    why = models.CharField(max_length=200, blank=True)
+    at = models.DateTimeField(db_default=Now())
+    decays_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("score evidence"), _("score evidence")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["rule", "interaction"], condition=Q(interaction__isnull=False, step=0), name="scoring_evidence_once"
+            ),
+            models.UniqueConstraint(
+                fields=["origin", "step"], condition=Q(origin__isnull=False), name="scoring_evidence_decay_once"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["lead", "id"], name="scoring_evidence_lead"),
+            models.Index(
+                fields=["decays_at"], condition=Q(decays_at__isnull=False), name="scoring_evidence_decay"
+            ),
+        ]
+
+    def __str__(self):
+        return f"{self.lead_id} {self.points:+d} {self.rule_id}"
