@@ -16,13 +16,14 @@ if "CRM_TESTING" not in os.environ:  # a worker of pytest-xdist inherits what th
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright's synchronous API runs an event loop
 
 _running = contextlib.ExitStack()
+(Path(os.environ["CRM_STATE_DIR"]) / "static").mkdir(parents=True, exist_ok=True)  # WhiteNoise warns of a missing one
 
 
-def pytest_load_initial_conftests(early_config):
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests():
     from crm.boot.translations import compile_all
 
-    if not hasattr(early_config, "workerinput"):
-        compile_all()
+    compile_all()
 
 
 @pytest.hookimpl(tryfirst=True)

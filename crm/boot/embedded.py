@@ -61,11 +61,11 @@ def _private(folder):
 
 
 def database_url(state_dir):
-    return f"postgresql://postgres@{quote(str(Postgres(state_dir).socket_dir), safe='')}/crm"
+    return Postgres(state_dir).url
 
 
 def redis_url(state_dir):
-    return f"redis+socket://{quote(str(Valkey(state_dir).socket))}"
+    return Valkey(state_dir).url
 
 
 def _package(name):
@@ -207,6 +207,10 @@ class Postgres(Server):
         self.socket_dir = _short(self.state / "run", ".s.PGSQL.5432")
         self.identity = "same"
 
+    @property
+    def url(self):
+        return f"postgresql://postgres@{quote(str(self.socket_dir), safe='')}/crm"
+
     def recorded_pid(self):
         with contextlib.suppress(OSError, ValueError, IndexError):
             return int((self.data / "postmaster.pid").read_text().splitlines()[0])
@@ -286,6 +290,10 @@ class Valkey(Server):
         super().__init__(state_dir)
         self.data = self.state / "valkey"
         self.socket = _short(self.state / "run", ".s.PGSQL.5432") / "valkey"
+
+    @property
+    def url(self):
+        return f"redis+socket://{quote(str(self.socket))}"
 
     def recorded_pid(self):
         with contextlib.suppress(OSError, ValueError):
@@ -396,6 +404,13 @@ class Hold:
             said = pipe.read()
         if said != "ready":
             raise StartError(said or f"{self.server.name} did not start, see {self.server.log}")
+
+    def keep(self):
+        """For one who holds it for long: bring the server back if its keeper was killed."""
+        if self.keeper:
+            self.keeper.poll()
+        if _free(self.keeper_lock, fcntl.LOCK_EX):
+            self.ensure()
 
     def __exit__(self, *exc):
         os.close(self.handle)

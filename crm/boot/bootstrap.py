@@ -1,0 +1,117 @@
+"""``python3 crm/boot/bootstrap.py``: makes .venv and installs the locked packages. Standard library only.
+
+Everything comes from requirements.txt, each file checked against its hash. Compiled to byte code here, because where
+PYTHONDONTWRITEBYTECODE is set every process would otherwise compile everything again at every start.
+"""
+
+import fcntl
+import hashlib
+import os
+import socket
+import subprocess  # nosec B404: runs pip of the virtual environment made here
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+LOCKED = ROOT / "requirements.txt"
+STAMP = VENV / ".installed"
+BEGAN = time.monotonic()
+
+
+def say(text):
+    print(f"[{time.monotonic() - BEGAN:6.1f} s] {text}", flush=True)
+
+
+def wanted():
+    """What the environment must have been made of: the lock, this Python, this place (scripts hold its path)."""
+    return f"{hashlib.sha256(LOCKED.read_bytes()).hexdigest()} {sys.version} {VENV}"
+
+
+def installed():
+    return STAMP.exists() and STAMP.read_text() == wanted() and PYTHON.exists()
+
+
+def _missing_ensurepip():
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return (
+        "This Python cannot make virtual environments (no ensurepip).\n"
+        f"On Debian and Ubuntu:  apt-get install python3-venv   (or python{version}-venv), then again."
+    )
+
+
+def make_venv():
+    if PYTHON.exists():
+        working = subprocess.run([PYTHON, "-m", "pip", "--version"], capture_output=True, check=False)  # nosec B603
+        if working.returncode == 0 and VENV.as_posix() in working.stdout.decode():
+            return
+    try:
+        import ensurepip  # noqa: F401  # Debian leaves it out of python3
+        import venv
+    except ImportError:
+        sys.exit(_missing_ensurepip())
+    say("making .venv")
+    venv.create(VENV, with_pip=True, clear=VENV.exists(), symlinks=True)
+
+
+def installer():
+    """uv where the package index has it (several times quicker), else pip."""
+    if os.environ.get("CRM_PIP") is None:
+        pip = [PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-compile", "uv"]
+        if subprocess.run(pip, check=False, capture_output=True).returncode == 0:  # nosec B603
+            uv = str(VENV / "bin" / "uv")
+            return [uv, "pip", "install", "-q", "--no-config", "--compile-bytecode", "--python", str(PYTHON)]
+    return [str(PYTHON), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--compile"]
+
+
+def install():
+    command = installer()
+    say(f"installing {LOCKED.read_text().count('==')} locked packages with {Path(command[0]).name}")
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run([*command, "--require-hashes", "-r", LOCKED], check=False, cwd=ROOT, env=env)  # nosec B603
+    if done.returncode:
+        sys.exit("The packages could not be installed; see above.")
+
+
+def compile_own_code():
+    folders = [ROOT / name for name in ("crm", "leads", "deals", "scoring", "routing", "nurturing", "analytics")]
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    words = [PYTHON, "-m", "compileall", "-q", *(folder for folder in folders if folder.exists())]
+    subprocess.run(words, check=False, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # nosec B603
+
+
+def refuse_busy_port():
+    """Said before minutes of installing, not after; ``manage.py up`` asks again for itself."""
+    port = os.environ.get("PORT") or "8000"
+    if not port.isdigit() or not 0 < int(port) < 65536:
+        sys.exit(f"PORT={port} is not a port number")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", int(port)))
+        except OSError as error:
+            sys.exit(f"Port {port} cannot be opened ({error.strerror}). Take another one: make up PORT={int(port) + 1}")
+
+
+def main(words):
+    if sys.version_info < (3, 11):
+        sys.exit(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
+    if sys.platform == "win32":
+        sys.exit("Windows: run this inside WSL")
+    if "--port" in words and not installed():
+        refuse_busy_port()
+    with open(ROOT / ".bootstrap.lock", "w") as only_one:
+        fcntl.flock(only_one, fcntl.LOCK_EX)  # `make up` and `make test` at once: one installs, the other waits
+        if not installed():
+            STAMP.unlink(missing_ok=True)
+            make_venv()
+            install()
+            STAMP.write_text(wanted())
+            say("packages installed")
+    compile_own_code()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
