@@ -3,8 +3,10 @@
 import os
 import signal
 import sys
+import warnings
 
 from celery import Celery
+from celery.platforms import SecurityWarning
 from celery.signals import worker_process_init
 from django.conf import settings
 from kombu import Queue
@@ -14,6 +16,8 @@ from crm.boot.child import die_with_parent
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "crm.settings")
 
 QUEUES = ("live", "mail", "bulk")  # a capture or a click; letters; imports, exports and re-scoring
+
+warnings.simplefilter("ignore", SecurityWarning)  # as root in a container; messages are JSON, never pickle
 
 app = Celery("crm", broker=settings.BROKER_URL)
 app.conf.update(

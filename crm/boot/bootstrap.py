@@ -56,23 +56,36 @@ def make_venv():
     venv.create(VENV, with_pip=True, clear=VENV.exists(), symlinks=True)
 
 
-def installer():
-    """uv where the package index has it (several times quicker), else pip."""
-    if os.environ.get("CRM_PIP") is None:
-        pip = [PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-compile", "uv"]
-        if subprocess.run(pip, check=False, capture_output=True).returncode == 0:  # nosec B603
-            uv = str(VENV / "bin" / "uv")
-            return [uv, "pip", "install", "-q", "--no-config", "--compile-bytecode", "--python", str(PYTHON)]
-    return [str(PYTHON), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--compile"]
+def _quick_installer(env):
+    """uv, several times quicker than pip, where the package index has it; told what pip's own settings say."""
+    pip = [PYTHON, "-m", "pip"]
+    if subprocess.run([*pip, "install", "-q", "--no-compile", "uv"], check=False, capture_output=True).returncode:  # nosec B603
+        return None
+    settings = subprocess.run([*pip, "config", "list"], check=False, capture_output=True, text=True).stdout  # nosec B603
+    names = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "find-links": "UV_FIND_LINKS"}
+    for line in settings.splitlines():
+        key, _, value = line.partition("=")
+        if name := names.get(key.rpartition(".")[2]):
+            env.setdefault(name, value.strip("'\""))
+    env.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")  # whatever the index: the hash decides
+    env.setdefault("UV_LINK_MODE", "copy")
+    return [VENV / "bin" / "uv", "pip", "install", "-q", "--compile-bytecode", "--python", PYTHON]
 
 
 def install():
-    command = installer()
-    say(f"installing {LOCKED.read_text().count('==')} locked packages with {Path(command[0]).name}")
+    """Without PYTHONDONTWRITEBYTECODE, or nothing would be compiled."""
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    done = subprocess.run([*command, "--require-hashes", "-r", LOCKED], check=False, cwd=ROOT, env=env)  # nosec B603
-    if done.returncode:
-        sys.exit("The packages could not be installed; see above.")
+    say(f"installing {LOCKED.read_text().count('==')} locked packages")
+    quick = None if os.environ.get("CRM_PIP") else _quick_installer(env)
+    slow = [PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--compile"]
+    for command in (quick, slow):
+        if command is None:
+            continue
+        done = subprocess.run([*command, "--require-hashes", "-r", LOCKED], check=False, cwd=ROOT, env=env)  # nosec B603
+        if done.returncode == 0:
+            return
+        say(f"{Path(command[0]).name} did not manage (see above)")
+    sys.exit("The packages could not be installed.")
 
 
 def compile_own_code():
@@ -96,7 +109,7 @@ def refuse_busy_port():
 
 
 def main(words):
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036  # run by whatever python3 there is
         sys.exit(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
     if sys.platform == "win32":
         sys.exit("Windows: run this inside WSL")

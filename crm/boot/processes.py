@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-CELERY = ("-m", "celery", "-A", "crm.celery")
+CELERY = ("-m", "celery", "-A", "crm.celery", "-q")
 QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")  # workers need not know of each other
 SOFT_STOP = {"REMAP_SIGTERM": "SIGQUIT"}  # TERM lets running tasks end, see worker_soft_shutdown_timeout
 ONE_CONNECTION_EACH = {"DB_POOL": ""}

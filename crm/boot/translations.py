@@ -1,4 +1,4 @@
-"""Compiles the translations where the text is newer: nobody needs gettext tools, and .mo files are not in the repository."""
+"""Compiles the translations whose text is newer: nobody needs gettext tools, and no .mo file is in the repository."""
 
 import os
 import sys

@@ -137,9 +137,8 @@ class Command(BaseCommand):
         self.say("loading demo data (about 2,000 leads)")
         command = [sys.executable, "manage.py", "seed_demo", "--leads", "2000", "--seed", "1"]
         env = {**os.environ, **self._addresses(), "STATEMENT_TIMEOUT_MS": "0"}
-        done = subprocess.run(  # nosec B603
-            child_command(command), cwd=BASE_DIR, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False
-        )
+        silent = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+        done = subprocess.run(child_command(command), cwd=BASE_DIR, env=env, check=False, **silent)  # nosec B603
         if done.returncode:
             raise CommandError("The demo data could not be loaded (see above). Without it: make up DEMO=0")
         self.say("demo data loaded")
