@@ -6,7 +6,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
-from django_fsm import GET_STATE, ConcurrentTransitionMixin, FSMField, transition
+from django_fsm import GET_STATE, FSMField, transition
 
 from crm.core.fields import RefreshMixin, StageField
 from crm.core.funnel import resolve
@@ -55,7 +55,7 @@ class DealQuerySet(models.QuerySet):
         return self.filter(status=Status.OPEN)
 
 
-class Deal(RefreshMixin, ConcurrentTransitionMixin, models.Model):
+class Deal(RefreshMixin, models.Model):
     """Money that a person may bring: several deals a person, of which a lead opened the first."""
 
     person = models.ForeignKey("leads.Person", models.PROTECT, related_name="deals")

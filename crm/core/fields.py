@@ -42,10 +42,16 @@ class StageField(FSMKeyField):
 
 
 class RefreshMixin:
-    """``refresh_from_db`` that may change the guarded fields; stock FSMModelMixin's is not thread-safe."""
+    """``refresh_from_db`` that may change the guarded fields; stock FSMModelMixin's is not thread-safe.
+
+    Two people moving one card are told apart by the row lock and ``version`` of the services: django-fsm's
+    ConcurrentTransitionMixin recurses without end on rows loaded with ``only()``.
+    """
 
     def refresh_from_db(self, using=None, fields=None, **kwargs):
+        loaded = [f.attname for f in self._meta.concrete_fields if f.attname in self.__dict__]
+        wanted = list(fields) if fields is not None else loaded
         for field in self._meta.concrete_fields:
-            if getattr(field, "protected", False) and (fields is None or {field.name, field.attname} & set(fields)):
+            if getattr(field, "protected", False) and {field.name, field.attname} & set(wanted):
                 self.__dict__.pop(field.attname, None)
-        super().refresh_from_db(using=using, fields=fields, **kwargs)
+        super().refresh_from_db(using=using, fields=wanted, **kwargs)

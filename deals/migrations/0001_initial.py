@@ -66,7 +66,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'deal',
                 'verbose_name_plural': 'deals',
             },
-            bases=(crm.core.fields.RefreshMixin, django_fsm.ConcurrentTransitionMixin, models.Model),
+            bases=(crm.core.fields.RefreshMixin, models.Model),
         ),
         migrations.CreateModel(
             name='DealStageMove',

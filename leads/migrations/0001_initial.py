@@ -115,7 +115,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'lead',
                 'verbose_name_plural': 'leads',
             },
-            bases=(crm.core.fields.RefreshMixin, django_fsm.ConcurrentTransitionMixin, models.Model),
+            bases=(crm.core.fields.RefreshMixin, models.Model),
         ),
         migrations.CreateModel(
             name='Message',

@@ -5,7 +5,7 @@ from django.db.models import Q, Value
 from django.db.models.functions import Concat, Lower, Now, Replace, Right
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
-from django_fsm import GET_STATE, ConcurrentTransitionMixin, FSMField, transition
+from django_fsm import GET_STATE, FSMField, transition
 
 from crm.core.fields import RefreshMixin, StageField
 from crm.core.funnel import resolve
@@ -59,7 +59,7 @@ class LeadQuerySet(models.QuerySet):
         return self.filter(status=Status.OPEN, waiting_since__isnull=False)
 
 
-class Lead(RefreshMixin, ConcurrentTransitionMixin, models.Model):
+class Lead(RefreshMixin, models.Model):
     """An enquiry being worked. Contact fields are the lead's own copy, for lists and search; the truth of who the
     person is stands in Identity."""
 
