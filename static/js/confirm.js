@@ -1,0 +1,30 @@
+// Questions before an act: hx-confirm="…" and <form data-confirm="…"> ask in our own dialog, not in the browser's.
+const dialog = document.getElementById("confirm");
+
+const ask = (question, yes) => {
+  dialog.querySelector("[data-confirm-text]").textContent = question;
+  dialog.returnValue = "";
+  dialog.addEventListener("close", () => dialog.returnValue === "yes" && yes(), { once: true });
+  dialog.showModal();
+};
+
+document.addEventListener("ask", ({ detail }) => ask(detail.question, detail.yes));
+
+document.addEventListener("htmx:confirm", (event) => {
+  if (!event.detail.question) return;
+  event.preventDefault();
+  ask(event.detail.question, () => event.detail.issueRequest(true));
+});
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!form.dataset.confirm || form.dataset.confirmed) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  const submitter = event.submitter;
+  ask(form.dataset.confirm, () => {
+    form.dataset.confirmed = "1";
+    form.requestSubmit(submitter);
+    delete form.dataset.confirmed;
+  });
+}, true);
