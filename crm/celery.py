@@ -53,6 +53,7 @@ app.conf.update(
     broker_connection_max_retries=None,
     task_queues=[Queue(name) for name in QUEUES],
     task_default_queue="live",
+    beat_schedule={"tick": {"task": "crm.tick", "schedule": 20.0, "args": [0], "options": {"expires": 20}}},
     worker_hijack_root_logger=False,  # LOGGING of the settings stands: one line a record
 )
 app.autodiscover_tasks()

@@ -26,6 +26,7 @@ LEASE = timedelta(seconds=20)  # a lost ring is rung again after this; a living 
 BASE, CAP = 2.0, 300.0  # seconds; full jitter: random() × min(CAP, BASE × 4^attempts)
 
 QUEUES = ("live", "mail", "bulk")
+IN_FLIGHT = {"live": 200, "mail": 50, "bulk": 4}  # rings a queue may have out at once
 _queue_of = {}  # task name → queue
 _run = {}  # task name → function(ref)
 _fresh = contextvars.ContextVar("fresh_jobs", default=None)  # jobs made by the job that runs now
@@ -117,17 +118,25 @@ def _failed(job_pk, error):
         row.save(update_fields=["attempts", "error", "dead", "leased_until", "due_at"])
 
 
-def lease(limit=100):
-    """Lease what is due: live work first, then mail, then bulk. Returns [(pk, task, queue)], committed.
+def lease():
+    """Lease what is due, as much of each queue as its workers can soon take. Returns [(pk, task, queue)], committed.
 
-    A lease that ran out means that the process died or the ring was lost: counted as a crash, apart from attempts.
+    Rings wait in the broker no longer than a lease, so that a lease that ran out means that the process died or the
+    ring was lost: counted as a crash, apart from attempts.
     """
     sql = """
-        with due as (
-          select id from core_job
-          where not dead and due_at <= now() and (leased_until is null or leased_until < now())
-          order by array_position(array['live','mail','bulk']::varchar[], queue), due_at
-          limit %s for update skip locked)
+        with cap (queue, n) as (select * from unnest(%s::varchar[], %s::int[])),
+        room as (
+          select cap.queue, cap.n - (
+            select count(*) from core_job j
+            where j.queue = cap.queue and not j.dead and j.leased_until > now()) as n
+          from cap),
+        due as (
+          select j.id from room cross join lateral (
+            select id from core_job
+            where queue = room.queue and not dead and due_at <= now()
+              and (leased_until is null or leased_until < now())
+            order by due_at limit greatest(room.n, 0) for update skip locked) j)
         update core_job j set
           crashes = crashes + (leased_until is not null)::int,
           dead = crashes + (leased_until is not null)::int >= %s,
@@ -137,8 +146,15 @@ def lease(limit=100):
         from due where j.id = due.id
         returning j.id, j.task, j.queue, j.dead"""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(sql, [limit, CRASHES, CRASHES, LEASE])
-        return [row[:3] for row in cursor.fetchall() if not row[3]]
+        cursor.execute(sql, [list(IN_FLIGHT), list(IN_FLIGHT.values()), CRASHES, CRASHES, LEASE])
+        rows = cursor.fetchall()
+    order = {queue: place for place, queue in enumerate(QUEUES)}
+    return sorted((row[:3] for row in rows if not row[3]), key=lambda row: (order[row[2]], row[0]))
+
+
+def release(pks):
+    """Take leases back that no ring stands for: the broker refused. Not a crash."""
+    Job.objects.filter(pk__in=pks).update(leased_until=None)
 
 
 def replay(jobs):

@@ -1,8 +1,47 @@
 """Live notices: a row for one colleague; open pages read the tail of the table (see crm.core.live)."""
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from crm.core.models import Notice
+
+WORDING = {
+    "assigned": gettext_noop("New lead: %(name)s"),
+    "hot": gettext_noop("%(name)s has turned hot"),
+    "returned": gettext_noop("%(name)s has written again"),
+    "reply": gettext_noop("%(name)s has replied"),
+    "unassigned": gettext_noop("Nobody is at work for %(name)s"),
+    "task": gettext_noop("Task: %(name)s"),
+    "import": gettext_noop("The import of %(name)s is finished"),
+    "bulk": gettext_noop("Bulk action: %(done)s done, %(refused)s refused"),
+    "dead_job": gettext_noop("A background job has failed for good: %(name)s"),
+}
+# Parts of open pages that a notice makes reload themselves.
+TARGETS = {
+    "assigned": ["leads", "my-day"],
+    "hot": ["leads", "my-day"],
+    "returned": ["leads", "my-day"],
+    "reply": ["my-day"],
+    "unassigned": ["waiting"],
+    "task": ["my-day"],
+}
+
+
+class _Blank(dict):
+    def __missing__(self, key):
+        return "…"
 
 
 def notify(user, kind, *, url="", **details):
-    """Tell a colleague at once. ``kind``: assigned, hot, returned, task, reply, import, dead_job, …"""
+    """Tell a colleague at once. ``kind`` is a key of WORDING; ``details`` fill its words."""
     return Notice.objects.create(user=user, kind=kind, url=url, details=details)
+
+
+def wording(notice):
+    """The notice in the active language."""
+    text = WORDING.get(notice.kind)
+    return _(text) % _Blank(notice.details) if text else notice.details.get("text", notice.kind)
+
+
+def targets(kind):
+    return TARGETS.get(kind, [])

@@ -26,6 +26,11 @@ class Job(models.Model):
         constraints = [models.UniqueConstraint(fields=["task", "ref"], name="core_job_once")]
         indexes = [
             models.Index(fields=["queue", "due_at"], condition=models.Q(dead=False), name="core_job_due"),
+            models.Index(
+                fields=["queue", "leased_until"],
+                condition=models.Q(dead=False, leased_until__isnull=False),
+                name="core_job_leased",
+            ),
             models.Index(fields=["-id"], condition=models.Q(dead=True), name="core_job_dead"),
         ]
 

@@ -1,6 +1,5 @@
-"""Error pages."""
+"""Error pages: in the user's language, never a traceback."""
 
-from django.http import HttpResponseForbidden
 from django.shortcuts import render
 
 
@@ -21,4 +20,4 @@ def server_error(request):
 
 
 def csrf_failure(request, reason=""):
-    return HttpResponseForbidden(render(request, "403.html", {"csrf": True}))
+    return render(request, "403.html", {"csrf": True}, status=403)

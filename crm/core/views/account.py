@@ -1,0 +1,54 @@
+"""What a person sets for themselves."""
+
+from django import forms
+from django.contrib import messages
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
+
+from crm.core.models import User
+from crm.core.zones import ZONES
+
+
+class PreferencesForm(forms.ModelForm):
+    time_zone = forms.ChoiceField(
+        label=gettext_lazy("Time zone"), choices=[("", gettext_lazy("As the company")), *ZONES], required=False
+    )
+
+    class Meta:
+        model = User
+        fields = ["first_name", "last_name", "job_title", "phone", "language", "theme", "time_zone", "signature"]
+
+
+def _back(request):
+    """The page that the person came from, when it is ours."""
+    target = request.POST.get("next", "")
+    safe = url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure())
+    return target if safe else "home"
+
+
+@require_POST
+def theme(request):
+    choice = request.POST.get("theme")
+    if choice in dict(User._meta.get_field("theme").choices):
+        User.objects.filter(pk=request.user.pk).update(theme=choice)
+    return redirect(_back(request))
+
+
+@require_POST
+def language(request):
+    choice = request.POST.get("language")
+    if choice in dict(User._meta.get_field("language").choices):
+        User.objects.filter(pk=request.user.pk).update(language=choice)
+    return redirect(_back(request))
+
+
+def preferences(request):
+    form = PreferencesForm(request.POST or None, instance=request.user)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        messages.success(request, _("Saved."))
+        return redirect("core:preferences")
+    return render(request, "core/preferences.html", {"form": form}, status=422 if form.errors else 200)
