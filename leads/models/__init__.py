@@ -1,3 +1,4 @@
+from .bulk import BulkRun
 from .imports import Import
 from .intake import ConsentText, Origin, Source, Submission, Touch
 from .interactions import Interaction, Kind
@@ -10,6 +11,7 @@ from .visits import PageView
 __all__ = [
     "Assignment",
     "Band",
+    "BulkRun",
     "Company",
     "Consent",
     "ConsentText",
