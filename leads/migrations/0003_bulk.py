@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('core', '0003_bulk'),
+        ('core', '0002_guards'),
         ('leads', '0002_guards'),
     ]
 
