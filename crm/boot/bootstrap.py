@@ -8,7 +8,7 @@ import fcntl
 import hashlib
 import os
 import socket
-import subprocess  # nosec B404: runs pip of the virtual environment made here
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -44,7 +44,7 @@ def _missing_ensurepip():
 
 def make_venv():
     if PYTHON.exists():
-        working = subprocess.run([PYTHON, "-m", "pip", "--version"], capture_output=True, check=False)  # nosec B603
+        working = subprocess.run([PYTHON, "-m", "pip", "--version"], capture_output=True, check=False)
         if working.returncode == 0 and VENV.as_posix() in working.stdout.decode():
             return
     try:
@@ -59,9 +59,9 @@ def make_venv():
 def _quick_installer(env):
     """uv, several times quicker than pip, where the package index has it; told what pip's own settings say."""
     pip = [PYTHON, "-m", "pip"]
-    if subprocess.run([*pip, "install", "-q", "--no-compile", "uv"], check=False, capture_output=True).returncode:  # nosec B603
+    if subprocess.run([*pip, "install", "-q", "--no-compile", "uv"], check=False, capture_output=True).returncode:
         return None
-    settings = subprocess.run([*pip, "config", "list"], check=False, capture_output=True, text=True).stdout  # nosec B603
+    settings = subprocess.run([*pip, "config", "list"], check=False, capture_output=True, text=True).stdout
     names = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "find-links": "UV_FIND_LINKS"}
     for line in settings.splitlines():
         key, _, value = line.partition("=")
@@ -81,7 +81,7 @@ def install():
     for command in (quick, slow):
         if command is None:
             continue
-        done = subprocess.run([*command, "--require-hashes", "-r", LOCKED], check=False, cwd=ROOT, env=env)  # nosec B603
+        done = subprocess.run([*command, "--require-hashes", "-r", LOCKED], check=False, cwd=ROOT, env=env)
         if done.returncode == 0:
             return
         say(f"{Path(command[0]).name} did not manage (see above)")
@@ -92,7 +92,7 @@ def compile_own_code():
     folders = [ROOT / name for name in ("crm", "leads", "deals", "scoring", "routing", "nurturing", "analytics")]
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     words = [PYTHON, "-m", "compileall", "-q", *(folder for folder in folders if folder.exists())]
-    subprocess.run(words, check=False, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # nosec B603
+    subprocess.run(words, check=False, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def refuse_busy_port():

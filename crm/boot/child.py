@@ -54,7 +54,7 @@ def main():
     if identity == "nobody":
         _become_nobody()
     die_with_parent(signum, parent)  # after the change of identity: the kernel forgets it then
-    os.execvp(command[0], command)  # nosec B606: no shell is wanted
+    os.execv(command[0], command)  # absolute: a search would import more, and reading may be over by now
 
 
 if __name__ == "__main__":

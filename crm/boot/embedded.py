@@ -11,10 +11,11 @@ import hashlib
 import importlib.util
 import locale
 import os
+import pwd
 import shutil
 import signal
 import socket
-import subprocess  # nosec B404: starting servers is this module's work; no shell, no outside input
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -117,13 +118,23 @@ def child_command(command, *, signum=signal.SIGKILL, identity="same"):
 
 
 def _identity():
-    """How PostgreSQL runs: as we are, or when we are root, as something that is not root."""
-    if not (is_root() and LINUX):
+    """How PostgreSQL runs: as we are, or when we are root (which it refuses), as something that is not root."""
+    if not LINUX or not (is_root() or _nameless()):
         return "same"
+    otherwise = "nobody" if is_root() else "same"
     if os.environ.get("CRM_NO_USERNS"):
-        return "nobody"
-    probe = subprocess.run(child_command(["true"], identity="userns"), check=False)  # nosec B603
-    return "nobody" if probe.returncode else "userns"  # Docker's default seccomp profile refuses namespaces
+        return otherwise
+    probe = subprocess.run(child_command([shutil.which("true")], identity="userns"), check=False)
+    return otherwise if probe.returncode else "userns"  # Docker's default seccomp profile refuses namespaces
+
+
+def _nameless():
+    """A container may run us under a uid that /etc/passwd does not know; initdb insists on a name."""
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return True
+    return False
 
 
 def _command_line(pid):
@@ -160,7 +171,7 @@ class Server:
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
         with self.log.open("ab") as log:
-            return subprocess.Popen(  # nosec B603
+            return subprocess.Popen(
                 child_command(command, signum=signum, identity=identity),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -244,7 +255,7 @@ class Postgres(Server):
 
     def _own(self, folder):
         """Root may have run it last time in the other identity: its files must belong to the one of today."""
-        if self.identity == "same":
+        if not is_root():
             return
         owner = NOBODY if self.identity == "nobody" else 0
         if folder.stat().st_uid != owner:
@@ -274,14 +285,14 @@ class Postgres(Server):
 
     def _run(self, command, given=b""):
         wrapped = child_command(command, identity=self.identity)
-        done = subprocess.run(wrapped, input=given, capture_output=True, check=False, cwd="/")  # nosec B603
+        done = subprocess.run(wrapped, input=given, capture_output=True, check=False, cwd="/")
         if done.returncode:
             tail = done.stderr.decode(errors="replace").strip().splitlines()[-3:]
             raise StartError(f"{Path(command[0]).name} failed: {' '.join(tail)}")
 
     @staticmethod
     def _locale():
-        version = subprocess.run([pg_bin() / "postgres", "--version"], check=True, capture_output=True, text=True)  # nosec B603
+        version = subprocess.run([pg_bin() / "postgres", "--version"], check=True, capture_output=True, text=True)
         if int(version.stdout.split()[2].split(".")[0]) < 17:
             return [f"--locale={utf8_ctype()}"]
         return ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--lc-collate=C", f"--lc-ctype={utf8_ctype()}"]
@@ -394,7 +405,7 @@ class Hold:
         read, write = os.pipe()
         command = [sys.executable, "-m", "crm.boot.keeper", self.server.name, self.server.state, self.profile, write]
         with self.server.log.open("ab") as log:
-            self.keeper = subprocess.Popen(  # nosec B603
+            self.keeper = subprocess.Popen(
                 [str(word) for word in command],
                 cwd=BASE_DIR,
                 pass_fds=(write,),

@@ -7,7 +7,7 @@ import http.client
 import os
 import signal
 import socket
-import subprocess  # nosec B404: runs this project's own command
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -138,7 +138,7 @@ class Command(BaseCommand):
         command = [sys.executable, "manage.py", "seed_demo", "--leads", "2000", "--seed", "1"]
         env = {**os.environ, **self._addresses(), "STATEMENT_TIMEOUT_MS": "0"}
         silent = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
-        done = subprocess.run(child_command(command), cwd=BASE_DIR, env=env, check=False, **silent)  # nosec B603
+        done = subprocess.run(child_command(command), cwd=BASE_DIR, env=env, check=False, **silent)
         if done.returncode:
             raise CommandError("The demo data could not be loaded (see above). Without it: make up DEMO=0")
         self.say("demo data loaded")
