@@ -5,10 +5,13 @@ A subject is a model with ``pipeline``, ``stage`` (StageField), ``status``, ``st
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_fsm import TransitionNotAllowed
 
 from crm.core.models import Stage, StageEdge, StageMoveBase
+
+Kind = StageMoveBase.Kind
 
 
 class GateRefused(Exception):
@@ -65,18 +68,80 @@ def move_kind(source, target, stages):
     """How a move reads in the funnel: ``stages`` are all of the pipeline, in order."""
     order = [stage.pk for stage in stages]
     step = order.index(target.pk) - order.index(source.pk)
-    kinds = StageMoveBase.Kind
-    return kinds.MOVED if step == 1 else kinds.SKIPPED if step > 1 else kinds.RETURNED
+    return Kind.MOVED if step == 1 else Kind.SKIPPED if step > 1 else Kind.RETURNED
 
 
-def entry_stage(kind):
-    """The first stage of the default pipeline of a kind (``lead`` or ``deal``), with its pipeline."""
-    return (
-        Stage.objects.select_related("pipeline")
-        .filter(pipeline__kind=kind, pipeline__is_default=True)
-        .order_by("position", "id")
-        .first()
+def entry_stage(kind, pipeline=None):
+    """The first stage of a pipeline, or of the default one of a kind (``lead`` or ``deal``), with its pipeline."""
+    chosen = {"pipeline": pipeline} if pipeline else {"pipeline__kind": kind, "pipeline__is_default": True}
+    return Stage.objects.select_related("pipeline").filter(**chosen).order_by("position", "id").first()
+
+
+def check_way_out(subject):
+    """An outcome (won, converted) asks for what each stage from here on asks for: closing early evades no gate."""
+    stages = list(Stage.objects.filter(pipeline_id=subject.pipeline_id).order_by("position", "id"))
+    ahead = stages[[stage.pk for stage in stages].index(subject.stage_id) :]
+    lacking = {stage: lacks for stage in ahead if (lacks := missing_fields(subject, stage))}
+    if lacking:
+        raise GateRefused(next(iter(lacking)), list(dict.fromkeys(sum(lacking.values(), []))))
+
+
+# --- Booking: the subject's row is locked, its moves are the rows of ``subject.stage_moves`` ---------------------------
+def locked(subject, *, version=None):
+    """The subject's row, locked for this transaction; raises StaleCard when it has moved since ``version``."""
+    fresh = type(subject).objects.select_for_update(no_key=True).get(pk=subject.pk)
+    if version is not None and fresh.version != version:
+        raise StaleCard(fresh)
+    return fresh
+
+
+def enter(subject, *, by=None, at=None, imported=False, **extra):
+    """Book the entry of a new subject at its stage."""
+    when = {} if at is None else {"at": at}
+    return subject.stage_moves.create(
+        kind=Kind.ENTERED, to_stage_id=subject.stage_id, by=by, imported=imported, **when, **extra
     )
+
+
+def book(subject, kind, *, by, since, now, source=None, **extra):
+    """Write the move that brought the subject where it is now; its version grows with each. Not saved here."""
+    subject.version += 1
+    return subject.stage_moves.create(
+        kind=kind,
+        from_stage_id=source or subject.stage_id,
+        to_stage_id=subject.stage_id,
+        by=by,
+        at=now,
+        seconds=max(0, int((now - since).total_seconds())),
+        **extra,
+    )
+
+
+def advance(subject, to, *, by=None, **extra):
+    """Move the locked subject to another stage and save it; returns the booked move. Raises as ``resolve``."""
+    source, now = subject.stage_id, timezone.now()
+    start = subject.stage
+    subject.move(to, by=by)
+    stages = list(Stage.objects.filter(pipeline_id=subject.pipeline_id).order_by("position", "id"))
+    kind = move_kind(start, to, stages)
+    move = book(subject, kind, by=by, since=subject.stage_entered_at, now=now, source=source, **extra)
+    subject.stage_entered_at = now
+    subject.save(update_fields=["stage", "stage_entered_at", "version"])
+    return move
+
+
+def close(subject, kind, *, by, **extra):
+    """Book an outcome that the subject's status already says and note its time; the caller saves."""
+    subject.closed_at = timezone.now()
+    return book(subject, kind, by=by, since=subject.stage_entered_at, now=subject.closed_at, **extra)
+
+
+def resume(subject, *, by, since, **extra):
+    """Book the reopening: the time at the stage starts anew; the caller saves."""
+    now = timezone.now()
+    move = book(subject, Kind.REOPENED, by=by, since=since or now, now=now, **extra)
+    subject.stage_entered_at = now
+    return move
 
 
 GUARD_SQL = """

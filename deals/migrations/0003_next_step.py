@@ -1,0 +1,27 @@
+from django.db import migrations
+
+# A deal's next step is the soonest open task that names it. Tasks live a storey below and know no deals, so the
+# database keeps the column right, whichever page, job or import sets, moves or finishes a task.
+NEXT_STEP = """
+create function deals_next_step() returns trigger language plpgsql as $$
+declare ref bigint;
+begin
+  foreach ref in array array[case when tg_op <> 'INSERT' then old.deal_ref end, case when tg_op <> 'DELETE' then new.deal_ref end]
+  loop
+    if ref is not null then
+      update deals_deal d set next_step_at = t.due
+      from (select min(due_at) as due from leads_task where deal_ref = ref and done_at is null) t
+      where d.id = ref and d.next_step_at is distinct from t.due;
+    end if;
+  end loop;
+  return null;
+end $$;
+create trigger leads_task_deal_next_step after insert or delete or update of due_at, done_at, deal_ref on leads_task
+for each row execute function deals_next_step();
+"""
+UNDO = "drop trigger leads_task_deal_next_step on leads_task; drop function deals_next_step();"
+
+
+class Migration(migrations.Migration):
+    dependencies = [("deals", "0002_guards"), ("leads", "0002_guards")]
+    operations = [migrations.RunSQL(NEXT_STEP, UNDO)]
