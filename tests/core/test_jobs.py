@@ -1,0 +1,105 @@
+from datetime import timedelta
+
+import pytest
+from celery import current_app
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from crm.core import jobs
+from crm.core.models import Job, Skill
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@jobs.job("tests.skill")
+def make_skill(ref):
+    Skill.objects.create(name=ref)
+
+
+@jobs.job("tests.chain", queue="bulk")
+def chain(ref):
+    Skill.objects.create(name=f"chain {ref}")
+    if int(ref):
+        jobs.enqueue("tests.chain", int(ref) - 1)
+
+
+@jobs.job("tests.again")
+def again(ref):
+    jobs.enqueue("tests.again", ref, due_at=timezone.now() + timedelta(days=1))
+
+
+@jobs.job("tests.fails")
+def fails(ref):
+    Skill.objects.create(name="never")
+    raise ValueError("no luck")
+
+
+def names():
+    return set(Skill.objects.values_list("name", flat=True))
+
+
+def expire_leases():
+    Job.objects.update(leased_until=Now() - timedelta(seconds=1), due_at=Now())
+
+
+def test_a_job_is_done_once_however_often_it_is_rung():
+    pk = jobs.enqueue("tests.skill", "one")
+    assert jobs.enqueue("tests.skill", "one") == pk
+    for _ in range(3):
+        jobs.run_job(pk)
+    assert (names(), Job.objects.count()) == ({"one"}, 0)
+
+
+def test_a_worker_goes_straight_on_with_the_jobs_that_it_made():
+    jobs.run_job(jobs.enqueue("tests.chain", 2))
+    assert (names(), Job.objects.count()) == ({"chain 2", "chain 1", "chain 0"}, 0)
+
+
+def test_a_job_may_set_itself_anew_for_later():
+    jobs.run_job(jobs.enqueue("tests.again", "x"))
+    row = Job.objects.get()
+    assert (row.task, row.ref, row.due_at > timezone.now() + timedelta(hours=23)) == ("tests.again", "x", True)
+
+
+def test_five_failures_make_a_job_dead_and_leave_nothing_half_done():
+    pk = jobs.enqueue("tests.fails", "x")
+    for attempt in range(1, 6):
+        jobs.run_job(pk)
+        row = Job.objects.get(pk=pk)
+        assert (row.attempts, row.dead) == (attempt, attempt == 5)
+    assert (row.error, names(), jobs.lease()) == ("ValueError: no luck", set(), [])
+    assert jobs.replay(Job.objects.all()) == 1
+    assert [leased[0] for leased in jobs.lease()] == [pk]
+
+
+def test_crashes_are_counted_apart_so_that_twenty_kills_do_not_kill_a_good_job():
+    pk = jobs.enqueue("tests.skill", "survivor")
+    for _ in range(21):
+        assert [row[0] for row in jobs.lease()] == [pk]
+        assert jobs.lease() == []  # while the lease holds nobody else gets it
+        expire_leases()
+    assert (Job.objects.get().crashes, Job.objects.get().attempts) == (20, 0)
+    jobs.run_job(pk)
+    assert names() == {"survivor"}
+
+
+def test_live_work_is_rung_before_bulk_and_bulk_in_small_portions():
+    bulk = [jobs.enqueue("tests.chain", n) for n in range(10)]
+    live = jobs.enqueue("tests.skill", "live")
+    rung = jobs.lease()
+    assert [row[0] for row in rung] == [live, *bulk[: jobs.IN_FLIGHT["bulk"]]]
+    jobs.release([row[0] for row in rung])
+    assert set(Job.objects.values_list("crashes", flat=True)) == {0}
+
+
+def test_nothing_is_rung_before_it_is_due():
+    jobs.enqueue("tests.skill", "later", due_at=timezone.now() + timedelta(minutes=1))
+    assert jobs.lease() == []
+    jobs.enqueue("tests.skill", "later")  # said again, sooner
+    assert len(jobs.lease()) == 1
+
+
+def test_every_task_takes_the_key_of_a_job_and_nothing_else():
+    ours = {name: task for name, task in current_app.tasks.items() if not name.startswith("celery.")}
+    arguments = {name: task.run.__wrapped__.__code__.co_argcount for name, task in ours.items() if hasattr(task.run, "__wrapped__")}
+    assert set(arguments.values()) == {1}

@@ -1,0 +1,65 @@
+import asyncio
+import json
+
+import pytest
+from django.test import AsyncClient
+
+from crm.core import live
+from crm.core.models import Heartbeat, Notice
+from crm.core.notices import notify
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    # asyncio.run ends the thread of the test client's views without closing its connection
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+async def first_notice(response):
+    async for chunk in response.streaming_content:
+        text = chunk.decode()
+        if "event: notice" in text:
+            return text
+    return None
+
+
+def test_a_notice_reaches_the_open_page_in_the_readers_language(rep, colleague):
+    rep.language = "ru"
+    rep.save()
+
+    async def scene():
+        client = AsyncClient()
+        await client.aforce_login(rep, backend="django.contrib.auth.backends.ModelBackend")
+        response = await client.get("/live/")
+        waiting = asyncio.create_task(first_notice(response))
+        await asyncio.sleep(2 * live.PERIOD + 0.3)
+        await asyncio.to_thread(notify, colleague, "hot", name="not for rep")
+        await asyncio.to_thread(notify, rep, "hot", url="/leads/5/", name="Иванов", lead=5)
+        return await asyncio.wait_for(waiting, 5)
+
+    text = asyncio.run(scene())
+    head, _, data = text.partition("data: ")
+    got = json.loads(data.splitlines()[0])
+    assert (got["href"], got["level"], got["lead"]) == ("/leads/5/", "hot", 5)
+    assert "Иванов" in got["text"]
+    assert f"id: {Notice.objects.get(user=rep).pk}" in head
+
+
+def test_a_page_that_comes_back_gets_what_it_missed(rep):
+    missed = notify(rep, "assigned", name="Anna")
+
+    async def scene():
+        client = AsyncClient()
+        await client.aforce_login(rep, backend="django.contrib.auth.backends.ModelBackend")
+        response = await client.get("/live/", headers={"Last-Event-ID": str(missed.pk - 1)})
+        return await asyncio.wait_for(first_notice(response), 5)
+
+    assert "New lead: Anna" in asyncio.run(scene())
+
+
+def test_health_says_what_is_degraded_in_words(client):
+    assert client.get("/healthz").json()["degraded"] == ["relay", "beat"]
+    Heartbeat.objects.create(name="relay")
+    Heartbeat.objects.create(name="beat")
+    answer = client.get("/healthz").json()
+    assert (answer["status"], answer["degraded"], answer["dead_jobs"]) == ("ok", [], 0)
