@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
@@ -9,7 +11,7 @@ from django_fsm import GET_STATE, FSMField, transition
 
 from crm.core.fields import RefreshMixin, StageField
 from crm.core.funnel import resolve
-from crm.core.models import StageMoveBase
+from crm.core.models import Stage, StageMoveBase
 
 
 class Status(models.TextChoices):
@@ -71,6 +73,13 @@ class LeadQuerySet(models.QuerySet):
     def untouched(self):
         """Open leads that no colleague has answered yet: their clock is running."""
         return self.filter(status=Status.OPEN, waiting_since__isnull=False)
+
+    def stuck(self, now):
+        """Longer at their stage than its norm of days; a stage without a norm holds nobody up."""
+        where = Q(pk__in=[])
+        for pk, days in Stage.objects.filter(pipeline__kind="lead", norm_days__gt=0).values_list("pk", "norm_days"):
+            where |= Q(stage=pk, stage_entered_at__lt=now - timedelta(days=days))
+        return self.filter(where)
 
 
 class Lead(RefreshMixin, models.Model):
