@@ -174,7 +174,7 @@ def ago(moment):
     if timedelta(0) <= passed < timedelta(minutes=1):
         text = _("just now")
     elif abs(passed) < timedelta(days=30):
-        text = format_timedelta(-passed, add_direction=True, threshold=1.2, locale=_locale())
+        text = format_timedelta(-passed, add_direction=True, threshold=1, locale=_locale())
     else:
         text = _day(local, now)
     return _time_tag(moment, text, css="ago")
@@ -192,9 +192,9 @@ def due(moment):
 def _due(moment, now):
     locale, local, left = _locale(), timezone.localtime(moment), moment - now
     if left < timedelta(0):
-        return _("%(time)s overdue") % {"time": format_timedelta(left, threshold=1.2, locale=locale)}, "overdue"
+        return _("%(time)s overdue") % {"time": format_timedelta(left, threshold=1, locale=locale)}, "overdue"
     if left < timedelta(hours=1):
-        return format_timedelta(left, add_direction=True, threshold=1.2, locale=locale), "soon"
+        return format_timedelta(left, add_direction=True, threshold=1, locale=locale), "soon"
     clock, days = format_time(local, "short", locale=locale), (local.date() - now.date()).days
     if days == 0:
         return _("today, %(time)s") % {"time": clock}, "today"
