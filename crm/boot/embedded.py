@@ -328,10 +328,13 @@ class Valkey(Server):
     def launch(self):
         _private(self.socket.parent)
         self.data.mkdir(parents=True, exist_ok=True)
-        command = [valkey_server(), "--port", "0", "--unixsocket", self.socket, "--unixsocketperm", "700"]
-        command += ["--dir", self.data, "--pidfile", self.data / "pid", "--daemonize", "no", "--save", ""]
-        command += ["--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction"]
+        command = [valkey_server(), *self.options(), "--pidfile", self.data / "pid"]
         self.process = self._spawn(command, signal.SIGTERM)
+
+    def options(self):
+        place = ["--port", "0", "--unixsocket", self.socket, "--unixsocketperm", "700", "--dir", self.data]
+        durable = ["--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction"]
+        return [*place, "--daemonize", "no", *durable]
 
 
 def _listens(path):
