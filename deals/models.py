@@ -1,9 +1,10 @@
 from decimal import ROUND_HALF_UP, Decimal
 
-from django.core.validators import MinValueValidator
+from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import Q, Value
+from django.db.models.functions import Lower, Now, Replace
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 from django_fsm import GET_STATE, FSMField, transition
@@ -11,6 +12,7 @@ from django_fsm import GET_STATE, FSMField, transition
 from crm.core.fields import RefreshMixin, StageField
 from crm.core.funnel import resolve
 from crm.core.models import StageMoveBase
+from crm.core.owned import OwnedQuerySet
 
 
 class Status(models.TextChoices):
@@ -33,26 +35,25 @@ class Product(models.Model):
         return self.name
 
 
-class DealQuerySet(models.QuerySet):
-    def visible_to(self, user):
-        """As leads: managers own (and, by setting, team); heads their teams and what has no owner; others all."""
-        if not user.is_active:
-            return self.none()
-        if user.sees_all:
-            return self
-        if user.is_head:
-            return self.filter(
-                Q(owner=user) | Q(owner=None) | Q(team__in=user.headed_teams.values_list("pk", flat=True))
-            )
-        if user.sees_team and user.team_id:
-            return self.filter(Q(owner=user) | Q(team_id=user.team_id))
-        return self.filter(owner=user)
+def _boards():
+    """A column in order for all, an owner and a team; with the money, so that its sum never reads the table."""
+    for who in ("", "owner", "team"):
+        yield models.Index(
+            fields=[*filter(None, [who]), "stage", "-active_at", "-id"],
+            include=["amount", "currency"],
+            condition=Q(status=Status.OPEN),
+            name=f"deals_deal_{who}_board" if who else "deals_deal_board",
+        )
 
-    def editable_by(self, user):
-        return self.visible_to(user) if user.can_edit_leads else self.none()
 
-    def open(self):
-        return self.filter(status=Status.OPEN)
+def _lists(order):
+    for who in ("", "owner", "team"):
+        fields = [*filter(None, [who]), f"-{order}_at", "-id"]
+        yield models.Index(fields=fields, name=f"deals_deal_{who}_{order}" if who else f"deals_deal_{order}")
+
+
+class DealQuerySet(OwnedQuerySet):
+    kind = "deal"
 
 
 class Deal(RefreshMixin, models.Model):
@@ -84,6 +85,10 @@ class Deal(RefreshMixin, models.Model):
     next_step_at = models.DateTimeField(null=True)
     is_imported = models.BooleanField(default=False)
 
+    search = models.GeneratedField(
+        expression=Replace(Lower("title"), Value("ё"), Value("е")), output_field=models.TextField(), db_persist=True
+    )
+
     objects = DealQuerySet.as_manager()
 
     class Meta:
@@ -100,15 +105,10 @@ class Deal(RefreshMixin, models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["stage", "-active_at", "-id"], condition=Q(status=Status.OPEN), name="deals_deal_board"),
-            models.Index(
-                fields=["owner", "stage", "-active_at", "-id"],
-                condition=Q(status=Status.OPEN),
-                name="deals_deal_owner_board",
-            ),
-            models.Index(fields=["-created_at", "-id"], name="deals_deal_created"),
-            models.Index(fields=["owner", "-created_at", "-id"], name="deals_deal_owner_created"),
-            models.Index(fields=["team", "-created_at", "-id"], name="deals_deal_team_created"),
+            GinIndex(OpClass("search", "gin_trgm_ops"), name="deals_deal_search"),
+            *_boards(),
+            *_lists("created"),
+            *_lists("active"),
             models.Index(fields=["person", "-id"], name="deals_deal_person"),
             models.Index(fields=["closed_at"], condition=Q(status=Status.WON), name="deals_deal_won"),
         ]
@@ -145,7 +145,13 @@ class DealLine(models.Model):
     price = models.DecimalField(
         _("price"), max_digits=14, decimal_places=2, validators=[MinValueValidator(Decimal(0))]
     )
-    discount = models.DecimalField(_("discount, %"), max_digits=5, decimal_places=2, default=0)
+    discount = models.DecimalField(
+        _("discount, %"),
+        max_digits=5,
+        decimal_places=2,
+        default=0,
+        validators=[MinValueValidator(Decimal(0)), MaxValueValidator(Decimal(100))],
+    )
 
     class Meta:
         ordering = ["id"]

@@ -1,8 +1,9 @@
 from django.db import migrations
 
 # A deal's next step is the soonest open task that names it. Tasks live a storey below and know no deals, so the
-# database keeps the column right, whichever page, job or import sets, moves or finishes a task.
-NEXT_STEP = """
+# database keeps the column right, whichever page, job or import sets, moves or finishes a task. Deferred to the commit:
+# all code locks the lead before the deal, and a task's own service comes to the lead only after the task.
+FUNCTION = """
 create function deals_next_step() returns trigger language plpgsql as $$
 declare ref bigint;
 begin
@@ -16,10 +17,18 @@ begin
   end loop;
   return null;
 end $$;
-create trigger leads_task_deal_next_step after insert or delete or update of due_at, done_at, deal_ref on leads_task
-for each row execute function deals_next_step();
 """
-UNDO = "drop trigger leads_task_deal_next_step on leads_task; drop function deals_next_step();"
+TRIGGER = """
+create constraint trigger leads_task_deal_{name} after {event} on leads_task deferrable initially deferred
+for each row when ({when}) execute function deals_next_step();
+"""
+TRIGGERS = [
+    ("set", "insert", "new.deal_ref is not null"),
+    ("moved", "update of due_at, done_at, deal_ref", "old.deal_ref is not null or new.deal_ref is not null"),
+    ("gone", "delete", "old.deal_ref is not null"),
+]
+NEXT_STEP = FUNCTION + "".join(TRIGGER.format(name=name, event=event, when=when) for name, event, when in TRIGGERS)
+UNDO = "drop function deals_next_step() cascade;"
 
 
 class Migration(migrations.Migration):

@@ -39,7 +39,7 @@ def edit(deal, changes, *, by=None):
     if changed:
         _refuse_money(deal, changed)
         deal.save(update_fields=list(changed))
-        tell(deal, Kind.EDITED, by=by, changes=changed)
+        tell(deal, Kind.EDITED, by=by, fields=changed)
     return deal
 
 

@@ -75,5 +75,9 @@ def _recount(deal, *, by, **details):
     except ValidationError as error:
         raise ValidationError({"price": _("The sum of the lines is too large.")}) from error
     deal.save(update_fields=["amount"])
-    changes = {"amount": [None if before is None else str(before), None if deal.amount is None else str(deal.amount)]}
-    tell(deal, Kind.EDITED, by=by, changes=changes, **details)
+    fields = {"amount": [_plain(before), _plain(deal.amount)]} if before != deal.amount else {}
+    tell(deal, Kind.EDITED, by=by, fields=fields, **details)
+
+
+def _plain(amount):
+    return None if amount is None else str(amount)

@@ -1,5 +1,3 @@
-from datetime import timedelta
-
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
@@ -11,7 +9,8 @@ from django_fsm import GET_STATE, FSMField, transition
 
 from crm.core.fields import RefreshMixin, StageField
 from crm.core.funnel import resolve
-from crm.core.models import Stage, StageMoveBase
+from crm.core.models import StageMoveBase
+from crm.core.owned import OwnedQuerySet
 
 
 class Status(models.TextChoices):
@@ -32,54 +31,12 @@ class Qualification(models.IntegerChoices):
     SQL = 2, "SQL"
 
 
-class LeadQuerySet(models.QuerySet):
-    def visible_to(self, user):
-        """Managers own (and, by setting, team); heads their teams and what has no owner; others all."""
-        if not user.is_active:
-            return self.none()
-        if user.sees_all:
-            return self
-        if user.is_head:
-            return self.filter(
-                Q(owner=user) | Q(owner=None) | Q(team__in=user.headed_teams.values_list("pk", flat=True))
-            )
-        if user.sees_team and user.team_id:
-            return self.filter(Q(owner=user) | Q(team_id=user.team_id))
-        return self.filter(owner=user)
-
-    def editable_by(self, user):
-        return self.visible_to(user) if user.can_edit_leads else self.none()
-
-    def shares(self, user):
-        """``visible_to`` in parts that one sorted index each can serve, for lists: an OR over them would be sorted anew.
-
-        Returns [(queryset, the column that is constant in it, or None)]; parts may overlap.
-        """
-        seen = self.visible_to(user)
-        if not user.is_active or user.sees_all:
-            return [(seen, None)]
-        own = (self.filter(owner=user), "owner")
-        if user.is_head:
-            teams = user.headed_teams.values_list("pk", flat=True)
-            return [own, (self.filter(owner=None), "owner"), *((self.filter(team=pk), "team") for pk in teams)]
-        return [own, (self.filter(team=user.team_id), "team")] if user.sees_team and user.team_id else [own]
-
-    def open(self):
-        return self.filter(status=Status.OPEN)
-
-    def unassigned(self):
-        return self.filter(owner=None)
+class LeadQuerySet(OwnedQuerySet):
+    kind = "lead"
 
     def untouched(self):
         """Open leads that no colleague has answered yet: their clock is running."""
         return self.filter(status=Status.OPEN, waiting_since__isnull=False)
-
-    def stuck(self, now):
-        """Longer at their stage than its norm of days; a stage without a norm holds nobody up."""
-        where = Q(pk__in=[])
-        for pk, days in Stage.objects.filter(pipeline__kind="lead", norm_days__gt=0).values_list("pk", "norm_days"):
-            where |= Q(stage=pk, stage_entered_at__lt=now - timedelta(days=days))
-        return self.filter(where)
 
 
 class Lead(RefreshMixin, models.Model):
@@ -187,6 +144,9 @@ class Lead(RefreshMixin, models.Model):
                 fields=["owner", "stage", "-score", "-id"],
                 condition=Q(status=Status.OPEN),
                 name="leads_lead_owner_board",
+            ),
+            models.Index(
+                fields=["team", "stage", "-score", "-id"], condition=Q(status=Status.OPEN), name="leads_lead_team_board"
             ),
             models.Index(
                 fields=["owner", "waiting_since"],
