@@ -55,11 +55,10 @@ const drop = (keep) => {
   drag = null;
   if (!ghost) return;
   const list = gap.parentNode;
-  if (keep && list && columnOf(list) !== columnOf(card)) {
-    list.insertBefore(card, gap);
-    send(card, home);
-  }
+  const moves = keep && list && columnOf(list) !== columnOf(card);
+  if (moves) list.insertBefore(card, gap);
   gap.remove();
+  if (moves) send(card, home);
   ghost.remove();
   card.classList.remove("is-dragged");
   document.documentElement.classList.remove("board-dragging");
