@@ -5,7 +5,7 @@ from .interactions import Interaction, Kind
 from .lead import Assignment, Band, Lead, Qualification, StageMove, Status
 from .messages import Engagement, Message, MessageLink, Suppression, Template
 from .people import Company, Consent, Identity, Person
-from .tasks import Task
+from .tasks import Task, TaskFeed
 from .visits import PageView
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Submission",
     "Suppression",
     "Task",
+    "TaskFeed",
     "Template",
     "Touch",
 ]

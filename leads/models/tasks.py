@@ -1,3 +1,5 @@
+import secrets
+
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -53,3 +55,25 @@ class Task(models.Model):
 
     def __str__(self):
         return self.title
+
+
+def new_key():
+    return secrets.token_urlsafe(32)
+
+
+class TaskFeed(models.Model):
+    """The secret address of a colleague's calendar; renewing it shuts out whoever holds the old one."""
+
+    user = models.OneToOneField("core.User", models.CASCADE, related_name="task_feed")
+    key = models.CharField(max_length=64, unique=True, default=new_key)
+
+    def __str__(self):
+        return str(self.user)
+
+    @classmethod
+    def of(cls, user):
+        return cls.objects.get_or_create(user=user)[0]
+
+    @classmethod
+    def renew(cls, user):
+        return cls.objects.update_or_create(user=user, defaults={"key": new_key()})[0]
