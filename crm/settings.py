@@ -77,7 +77,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "crm.core.middleware.DatabaseDown",  # outermost: no database → 503 with Retry-After, never 500
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "crm.core.middleware.StaticFiles",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -141,6 +141,8 @@ for _db in DATABASES.values():
         _db["CONN_MAX_AGE"] = None
         _db["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+# Seconds for which a process trusts the rules, people and calendars it has read (crm.core.recent); 0: never.
+CONFIG_TTL = 0 if "CRM_TESTING" in os.environ else 2
 BROKER_URL = os.environ.get("REDIS_URL") or redis_url(STATE_DIR)
 
 # --- Sign-in --------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What every request passes through."""
 
+import contextlib
 import logging
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 log = logging.getLogger(__name__)
 
@@ -90,3 +92,13 @@ class Fragments:
             response["HX-Redirect"] = redirect_to_login(back).url
             return response
         return None
+
+
+class StaticFiles(WhiteNoiseMiddleware):
+    """WhiteNoise with the body read at once: the files are small, and ASGI would warn of a synchronous stream."""
+
+    @staticmethod
+    def serve(static_file, request):
+        streamed = WhiteNoiseMiddleware.serve(static_file, request)
+        with contextlib.closing(streamed):
+            return HttpResponse(b"".join(streamed), status=streamed.status_code, headers=streamed.headers)
