@@ -99,6 +99,13 @@ class StaticFiles(WhiteNoiseMiddleware):
 
     @staticmethod
     def serve(static_file, request):
-        streamed = WhiteNoiseMiddleware.serve(static_file, request)
-        with contextlib.closing(streamed):
-            return HttpResponse(b"".join(streamed), status=streamed.status_code, headers=streamed.headers)
+        found = static_file.get_response(request.method, request.META)
+        body = b""
+        if found.file is not None:
+            with contextlib.closing(found.file):
+                body = found.file.read()
+        response = HttpResponse(body, status=int(found.status))
+        del response["Content-Type"]  # WhiteNoise names it where there is a body
+        for name, value in found.headers:
+            response[name] = value
+        return response
