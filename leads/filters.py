@@ -137,6 +137,16 @@ class LeadFilter(df.FilterSet):
         return not self.unknown and super().is_valid()
 
     @property
+    def kept(self):
+        """What a change of filter leaves as it is."""
+        return {"sort": self.data["sort"]} if self.data.get("sort") in SORTS else {}
+
+    @property
+    def folded_in_use(self):
+        """Whether one of the filters behind "more" is set."""
+        return any(self.data.get(name) for name in list(self.base_filters)[5:])
+
+    @property
     def problems(self):
         """Everything wrong with the address, in words."""
         found = [_("There is no filter “%s”.") % name[:40] for name in self.unknown]

@@ -1,7 +1,7 @@
 from django.contrib.auth import views as auth
 from django.urls import path, reverse_lazy
 
-from crm.core.views import account, health, live
+from crm.core.views import account, health, live, saved
 
 app_name = "core"
 
@@ -15,6 +15,9 @@ urlpatterns = [
     path("live/", live.live, name="live"),
     path("notices/", live.notices, name="notices"),
     path("notices/seen/", live.notices_seen, name="notices_seen"),
+    path("views/new/", saved.new, name="view_new"),
+    path("views/<int:pk>/", saved.rename, name="view"),
+    path("views/<int:pk>/delete/", saved.delete, name="view_delete"),
     path("preferences/", account.preferences, name="preferences"),
     path("preferences/theme/", account.theme, name="theme"),
     path("preferences/language/", account.language, name="language"),
