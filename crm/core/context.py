@@ -26,6 +26,7 @@ NAV = (
     Entry("leads:board", _("Leads board"), "board"),
     Entry("deals:list", _("Deals"), "deal", beside=("deals:",)),
     Entry("deals:board", _("Deals board"), "columns"),
+    Entry("leads:people", _("Clients"), "building", beside=("leads:person", "leads:compan", "leads:contact")),
     Entry("leads:tasks", _("Tasks"), "check-square"),
     Entry("analytics:index", _("Reports"), "chart", beside=("analytics:",)),
     Entry(
@@ -35,7 +36,9 @@ NAV = (
         roles=frozenset({Role.MARKETER, Role.ADMIN, Role.HEAD}),
         beside=("nurturing:",),
     ),
-    Entry("leads:receipts", _("Receipts"), "inbox", roles=frozenset({Role.ADMIN, Role.HEAD}), beside=("leads:receipt",)),
+    Entry(
+        "leads:receipts", _("Receipts"), "inbox", roles=frozenset({Role.ADMIN, Role.HEAD}), beside=("leads:receipt",)
+    ),
     Entry("admin:index", _("Settings"), "gear", roles=frozenset({Role.ADMIN})),
 )
 

@@ -84,7 +84,8 @@ def money_short(value, currency="RUB"):
     if abs(number) < 1000:
         return money(number.quantize(Decimal(1)), currency)
     return _with_symbol(
-        format_compact_currency(number, currency, locale=_locale(), fraction_digits=1).replace(",0\xa0", "\xa0"), currency
+        format_compact_currency(number, currency, locale=_locale(), fraction_digits=1).replace(",0\xa0", "\xa0"),
+        currency,
     )
 
 
@@ -154,7 +155,12 @@ def _time_tag(moment, text, *, state="", css=""):
     title = f"{format_date(local, 'full', locale=locale)}, {format_time(local, 'short', locale=locale)}"
     extra = format_html(' data-state="{}"', state) if state else ""
     return format_html(
-        '<time class="{}" datetime="{}" title="{}"{}>{}</time>', css, local.isoformat("T", "seconds"), title, extra, text
+        '<time class="{}" datetime="{}" title="{}"{}>{}</time>',
+        css,
+        local.isoformat("T", "seconds"),
+        title,
+        extra,
+        text,
     )
 
 
@@ -209,7 +215,8 @@ BAND_ICONS = {"hot": "flame", "warm": "sun", "cold": "snow"}
 
 
 def _band_name(band):
-    return {"hot": pgettext("band", "Hot"), "warm": pgettext("band", "Warm"), "cold": pgettext("band", "Cold")}.get(band)
+    names = {"hot": pgettext("band", "Hot"), "warm": pgettext("band", "Warm"), "cold": pgettext("band", "Cold")}
+    return names.get(band)
 
 
 @register.simple_tag
@@ -241,7 +248,8 @@ def bar(value, maximum=100, tone="accent", label=""):
     aria = format_html('role="img" aria-label="{}"', label) if label else mark_safe('aria-hidden="true"')  # noqa: S308
     return format_html(
         '<svg class="bar" data-tone="{}" viewBox="0 0 100 6" preserveAspectRatio="none" {}>'
-        '<rect class="bar-track" width="100" height="6"></rect><rect class="bar-fill" width="{}" height="6"></rect></svg>',
+        '<rect class="bar-track" width="100" height="6"></rect>'
+        '<rect class="bar-fill" width="{}" height="6"></rect></svg>',
         tone,
         aria,
         f"{width:.1f}",
@@ -262,7 +270,9 @@ def avatar(user, size=""):
     css = f"avatar avatar-{size}" if size else "avatar"
     if user is None or not getattr(user, "pk", None):
         name = _("No owner")
-        return format_html('<span class="{} avatar-none" title="{}" role="img" aria-label="{}">?</span>', css, name, name)
+        return format_html(
+            '<span class="{} avatar-none" title="{}" role="img" aria-label="{}">?</span>', css, name, name
+        )
     return format_html(
         '<span class="{}" data-hue="{}" title="{}" role="img" aria-label="{}">{}</span>',
         css,
