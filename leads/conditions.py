@@ -27,6 +27,8 @@ FIELDS = {
     "product": gettext_lazy("product"),
     "need": gettext_lazy("need"),
     "budget": gettext_lazy("budget"),
+    "authority": gettext_lazy("who decides"),
+    "decision_date": gettext_lazy("decision date"),
     "tags": gettext_lazy("tags"),
     "source": gettext_lazy("capture source"),
     "origin": gettext_lazy("lead source"),
@@ -55,10 +57,17 @@ OPS = {
 }
 
 
+# Facts that follow from the points; a scoring rule that looked at them would chase its own tail.
+OF_SCORE = {"band", "score", "fit", "engagement", "qualification"}
+CUSTOM = "custom."  # a field of the lead's own: "custom.contract_no"
+
+
 @dataclass(frozen=True)
 class Outcome:
     holds: bool
     why: str  # the first test that failed, or all that held, in words
+    failed: dict | None = None  # that test, to be put into words in another language later
+    have: object = None  # what the lead has in its field
 
 
 def fold(value):
@@ -68,9 +77,10 @@ def fold(value):
 
 def _number(value):
     try:
-        return Decimal(str(value))
+        number = Decimal(str(value).strip())
     except InvalidOperation:
         return None
+    return number if number.is_finite() else None
 
 
 def _words(value):
@@ -90,21 +100,35 @@ def holds(test, facts):
     """Whether one test holds for the facts."""
     op, have, want = test["op"], facts.get(test["field"]), test.get("value")
     words, wanted = _words(have), _words(want)
+    if test["field"] in NUMBERS:  # 100000.00 is 100000
+        words, wanted = [_number(w) for w in words], [_number(w) for w in wanted]
     if op in {"filled", "empty"}:
         return bool(words) == (op == "filled")
     if op in {"gte", "lte"}:
         return _compare(op, have, want)
     if op == "contains":
-        return any(w in word for w in wanted for word in words)
+        return any(str(w) in str(word) for w in wanted for word in words)
     same = bool(set(words) & set(wanted))
     return not same if op in {"ne", "not_in"} else same
 
 
 def in_words(test):
-    label = FIELDS.get(test["field"]) or EVENT_FIELDS.get(test["field"], test["field"])
+    field = test["field"]
+    label = FIELDS.get(field) or EVENT_FIELDS.get(field) or field.removeprefix(CUSTOM)
     value = test.get("value")
     shown = ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
     return f"{label} {OPS[test['op']]} {shown}".strip()
+
+
+def all_in_words(condition):
+    """What a condition asks for, in the active language."""
+    return "; ".join(in_words(test) for test in condition) or _("holds for every lead")
+
+
+def failure_in_words(test, have):
+    """Which test failed and what the lead has instead, in the active language."""
+    shown = ", ".join(map(str, have)) if isinstance(have, list | tuple | set) else have
+    return _("%(test)s — here: %(have)s") % {"test": in_words(test), "have": "—" if shown in (None, "") else shown}
 
 
 def check(condition, facts):
@@ -112,31 +136,48 @@ def check(condition, facts):
     for test in condition:
         if not holds(test, facts):
             have = facts.get(test["field"])
-            return Outcome(False, _("%(test)s — here: %(have)s") % {"test": in_words(test), "have": have or "—"})
-    return Outcome(True, "; ".join(in_words(test) for test in condition) or _("holds for every lead"))
+            return Outcome(False, failure_in_words(test, have), test, have)
+    return Outcome(True, all_in_words(condition))
 
 
-def validate(condition, *, event=False):
-    """Raise ValidationError in the user's language where the condition cannot be evaluated."""
-    fields = {**FIELDS, **(EVENT_FIELDS if event else {})}
+def uses(conditions, field):
+    """Whether any of the conditions asks for the field: what costs a query is fetched only then."""
+    return any(test.get("field") == field for condition in conditions for test in condition)
+
+
+def validate(condition, *, event=False, without=frozenset()):
+    """Raise ValidationError in the user's language where the condition cannot be evaluated.
+
+    ``event``: fields of the interaction may be asked for as well; ``without``: fields that may not.
+    """
     if not isinstance(condition, list) or len(condition) > 20:
         raise ValidationError(_("A condition is a list of at most 20 tests."))
+    fields = (FIELDS.keys() | (EVENT_FIELDS.keys() if event else set())) - without
     for test in condition:
-        if not isinstance(test, dict) or test.get("field") not in fields:
-            raise ValidationError(_("Unknown field in the condition: %s") % (test,))
-        if test.get("op") not in OPS:
-            raise ValidationError(_("Unknown comparison: %s") % test.get("op"))
-        if test["op"] in {"gte", "lte"} and _number(test.get("value")) is None:
-            raise ValidationError(_("“%s” needs a number.") % in_words(test))
-        if test["op"] not in {"filled", "empty"} and not _words(test.get("value")):
-            raise ValidationError(_("“%s” needs a value.") % in_words(test))
+        _validate_test(test, fields)
+
+
+def _validate_test(test, fields):
+    field = test.get("field") if isinstance(test, dict) else None
+    if not isinstance(field, str) or not (field in fields or field.startswith(CUSTOM)):
+        raise ValidationError(_("Unknown field in the condition: %s") % (field or test,))
+    op, value = test.get("op"), test.get("value")
+    if not isinstance(op, str) or op not in OPS:
+        raise ValidationError(_("Unknown comparison: %s") % op)
+    if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(v, dict | list) for v in value)):
+        raise ValidationError(_("“%s” is no value to compare with.") % value)
+    if op in {"gte", "lte"} and _number(value) is None:
+        raise ValidationError(_("“%s” needs a number.") % in_words(test))
+    if op not in {"filled", "empty"} and not any(_words(value)):
+        raise ValidationError(_("“%s” needs a value.") % in_words(test))
 
 
 def facts_of(lead, *, enquiries=None):
     """The lead's facts; expects source, first_origin and stage to be loaded (select_related)."""
     plain = [
         "name", "email", "phone", "company_name", "job_title", "city", "region", "country", "language", "industry",
-        "company_size", "product", "need", "budget", "tags", "band", "score", "fit", "engagement", "qualification",
+        "company_size", "product", "need", "budget", "authority", "decision_date", "tags", "band", "score", "fit",
+        "engagement", "qualification",
     ]  # fmt: skip
     facts = {name: getattr(lead, name) for name in plain}
     return facts | {
@@ -146,5 +187,5 @@ def facts_of(lead, *, enquiries=None):
         "campaign": lead.last_campaign,
         "stage": lead.stage.name,
         "enquiries": enquiries,
-        **lead.custom,
+        **{f"{CUSTOM}{key}": value for key, value in lead.custom.items()},
     }

@@ -3,6 +3,8 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from leads.models import Kind as InteractionKind
+
 
 class Thresholds(models.Model):
     """The one row of limits: from ``warm`` points a lead is warm, from ``hot`` hot; MQL and SQL likewise."""
@@ -26,9 +28,24 @@ class Thresholds(models.Model):
 class Rule(models.Model):
     """Points for what a lead is (fit) or does (engagement).
 
-    ``condition`` is a list of tests, all of which must hold: ``[{"field", "op", "value"}]``; see scoring.rules.
-    Fit rules look at the lead; engagement rules at one interaction of ``kinds``.
+    ``condition`` is a list of tests, all of which must hold: ``[{"field", "op", "value"}]``; see leads.conditions.
+    Fit rules look at the lead; engagement rules at one interaction of a kind in ``on``. Points once given keep the
+    worth they had that day: a rule that is changed gives its new points from then on, one that is switched off takes
+    back what it gave when it is applied to the open leads.
     """
+
+    # What an engagement rule may listen to: each has ``score`` among its reactions (crm.automation; held by a test).
+    LISTENS = [
+        InteractionKind.CAPTURED,
+        InteractionKind.RECAPTURED,
+        InteractionKind.PAGE_VIEW,
+        InteractionKind.EMAIL_OPENED,
+        InteractionKind.EMAIL_CLICKED,
+        InteractionKind.REPLIED,
+        InteractionKind.CALL,
+        InteractionKind.MEETING,
+        InteractionKind.UNSUBSCRIBED,
+    ]
 
     class Kind(models.TextChoices):
         FIT = "fit", _("fit")
@@ -76,8 +93,11 @@ class Evidence(models.Model):
     class Meta:
         verbose_name, verbose_name_plural = _("score evidence"), _("score evidence")
         constraints = [
+            # Fit rows only name the interaction that brought them about; the rule's sum is what keeps them right.
             models.UniqueConstraint(
-                fields=["rule", "interaction"], condition=Q(interaction__isnull=False, step=0), name="scoring_evidence_once"
+                fields=["rule", "interaction"],
+                condition=Q(kind="engagement", interaction__isnull=False, step=0, withdraws=False),
+                name="scoring_evidence_once",
             ),
             models.UniqueConstraint(
                 fields=["origin", "step"], condition=Q(origin__isnull=False), name="scoring_evidence_decay_once"
@@ -92,3 +112,22 @@ class Evidence(models.Model):
 
     def __str__(self):
         return f"{self.lead_id} {self.points:+d} {self.rule_id}"
+
+
+class Rescoring(models.Model):
+    """One application of the rules to all open leads: a chain of jobs over their keys, with its progress."""
+
+    by = models.ForeignKey("core.User", models.SET_NULL, null=True, related_name="+", verbose_name=_("by"))
+    started_at = models.DateTimeField(_("started"), db_default=Now())
+    finished_at = models.DateTimeField(_("finished"), null=True)
+    total = models.PositiveIntegerField(_("leads"), default=0)
+    done = models.PositiveIntegerField(_("done"), default=0)
+    changed = models.PositiveIntegerField(_("scores changed"), default=0)
+    after = models.BigIntegerField(default=0)  # key of the last lead done
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name, verbose_name_plural = _("re-scoring"), _("re-scorings")
+
+    def __str__(self):
+        return f"{self.done} / {self.total}"

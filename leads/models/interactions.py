@@ -43,6 +43,7 @@ REACTING = {
     Kind.CAPTURED,
     Kind.RECAPTURED,
     Kind.CALL,
+    Kind.MEETING,
     Kind.EMAIL_OPENED,
     Kind.EMAIL_CLICKED,
     Kind.REPLIED,

@@ -1,5 +1,5 @@
 from .access import ApiKey, AuditEntry, Role, SavedView, User
-from .calendars import Absence, Calendar, Holiday, Hours
+from .calendars import Absence, Calendar, Holiday, Hours, WorkTime
 from .organisation import Organisation
 from .funnel import Pipeline, Reason, Stage, StageEdge, StageMoveBase
 from .jobs import Heartbeat, Job
@@ -27,4 +27,5 @@ __all__ = [
     "StageMoveBase",
     "Team",
     "User",
+    "WorkTime",
 ]

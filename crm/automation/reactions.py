@@ -1,0 +1,80 @@
+"""What follows from what happens: the story of the product.
+
+A step is a function of the lead (locked) and the interaction. It touches only the database, may be run again, and
+leaves what goes out as rows (``Message``, ``Notice``, ``Job``).
+"""
+
+from leads.models import Band, Kind
+from leads.services.alarms import tell_hot, turned_hot
+from nurturing import services as nurturing
+from nurturing.models import Enrolment
+from routing.services import route
+from scoring.services import rescore
+
+Why = Enrolment.Stop
+
+
+def score(lead, interaction):
+    """Points for what the lead is and has just done."""
+    rescore(lead, interaction)
+
+
+def assign(lead, interaction):
+    """An owner by the rules, where there is none who works."""
+    route(lead, interaction=interaction)
+
+
+def alarm(lead, interaction):
+    """If this made the lead hot, its owner learns at once; the heads, while there is none."""
+    if lead.band == Band.HOT and (turn := turned_hot(lead, cause=interaction)):
+        tell_hot(lead, turn)
+
+
+def greet(lead, interaction):
+    """The welcome letter, from the owner's name: so after ``assign``."""
+    nurturing.greet(lead, interaction)
+
+
+def enrol(lead, interaction):
+    """Into the sequences whose rules the lead meets."""
+    nurturing.enrol(lead, interaction)
+
+
+STOPS = {
+    Kind.REPLIED: Why.REPLIED,
+    Kind.UNSUBSCRIBED: Why.OPTED_OUT,
+    Kind.CONVERTED: Why.CONVERTED,
+    Kind.REJECTED: Why.REJECTED,
+    Kind.DEAL_WON: Why.CONVERTED,
+}
+
+
+def stop_sequences(lead, interaction):
+    """Nobody is warmed up who has answered, left or bought."""
+    nurturing.stop(lead, STOPS[interaction.kind])
+
+
+REACTIONS = {
+    # A new enquiry: judged, owned, welcomed.
+    Kind.CAPTURED: [score, assign, alarm, greet, enrol],
+    # Again from somebody whose card is open; the owner has the task already.
+    Kind.RECAPTURED: [score, assign, alarm, enrol],
+    # What the client does.
+    Kind.PAGE_VIEW: [score, alarm],
+    Kind.EMAIL_OPENED: [score, alarm],
+    Kind.EMAIL_CLICKED: [score, alarm],
+    Kind.REPLIED: [score, alarm, stop_sequences],
+    Kind.UNSUBSCRIBED: [score, stop_sequences],
+    # What a colleague learns.
+    Kind.CALL: [score, alarm],
+    Kind.MEETING: [score, alarm],
+    Kind.EDITED: [score, alarm, enrol],
+    Kind.TAGGED: [score, alarm, enrol],
+    Kind.STAGE_MOVED: [score, alarm, enrol],
+    # The end, and back from it.
+    Kind.CONVERTED: [stop_sequences],
+    Kind.REJECTED: [stop_sequences],
+    Kind.REOPENED: [score, assign, alarm],
+    Kind.DEAL_WON: [stop_sequences],
+}
+STEPS = {step.__name__: step for steps in REACTIONS.values() for step in steps}

@@ -1,0 +1,71 @@
+"""The jobs that run the reactions."""
+
+import logging
+
+from django.db import transaction
+
+from crm.automation.reactions import REACTIONS, STEPS
+from crm.core.jobs import enqueue, job
+from leads.models import Interaction, Lead
+from routing.services import route_many
+from scoring.services import rescore_many
+
+log = logging.getLogger(__name__)
+
+
+@job("crm.react")
+def react(ref):
+    """Run the reactions to one interaction; ``ref`` is its key."""
+    found = _locked(ref)
+    if found is None:
+        return
+    lead, interaction = found
+    steps = REACTIONS.get(interaction.kind, [])
+    try:
+        with transaction.atomic():  # all in one savepoint: the usual case costs two statements, not two a step
+            for step in steps:
+                step(lead, interaction)
+    except Exception:
+        log.exception("a reaction to interaction %s failed; its steps are tried one by one", ref)
+        _one_by_one(ref, steps)
+
+
+def _one_by_one(ref, steps):
+    """Each step in a savepoint of its own; one that fails becomes a job of its own and holds up no other."""
+    for step in steps:
+        lead, interaction = _locked(ref)  # as the steps before have left it
+        try:
+            with transaction.atomic():
+                step(lead, interaction)
+        except Exception:
+            log.exception("step %s of interaction %s failed; it becomes a job of its own", step.__name__, ref)
+            enqueue("crm.step", f"{ref}:{step.__name__}")
+
+
+@job("crm.step")
+def run_step(ref):
+    """One step that failed within its reaction; ``ref``: "<interaction>:<step>". Retried and shown as any job is."""
+    pk, name = ref.split(":")
+    if (found := _locked(pk)) and name in STEPS:
+        STEPS[name](*found)
+
+
+@job("crm.imported", queue="bulk")
+def imported(ref):
+    """Scores and owners for a chunk of an imported list; ``ref``: "<first lead>-<last lead>", at most some thousands."""
+    first, last = map(int, ref.split("-"))
+    leads = Lead.objects.filter(pk__range=(first, last), is_imported=True)
+    rescore_many(leads)
+    route_many(leads)
+
+
+def _locked(pk):
+    """(lead, interaction) with the lead locked and what conditions ask for at hand; None where one is gone."""
+    interaction = Interaction.objects.filter(pk=pk, lead__isnull=False).first()
+    lead = interaction and (
+        Lead.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("source", "first_origin", "stage", "owner", "person")
+        .filter(pk=interaction.lead_id)
+        .first()
+    )
+    return (lead, interaction) if lead else None

@@ -1,0 +1,124 @@
+"""The flow: one interaction sets its reactions going, once, and a broken step holds up no other."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from crm.automation import reactions
+from crm.automation.reactions import REACTIONS
+from crm.core.jobs import drain, run_job
+from crm.core.models import Job, Notice
+from leads.models import Assignment, Interaction, Kind, Lead, Message
+from leads.models.interactions import REACTING
+from leads.services.timeline import record
+from routing.models import Debt
+from routing.models import Rule as RoutingRule
+from scoring.models import Evidence, Rule
+from tests.factories import LeadFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def rules(rep, colleague):
+    fit = Rule.objects.create(
+        name="Kazan", kind="fit", condition=[{"field": "city", "op": "eq", "value": "Казань"}], points=40
+    )
+    asked = Rule.objects.create(name="Asked", kind="engagement", on=["captured", "recaptured"], points=25, half_life=30)
+    page = Rule.objects.create(
+        name="Prices", kind="engagement", on=["page_view"], points=10, cap=2,
+        condition=[{"field": "url", "op": "contains", "value": "/prices"}],
+    )  # fmt: skip
+    everyone = RoutingRule.objects.create(name="All evenly")
+    return {"fit": fit, "asked": asked, "page": page, "everyone": everyone}
+
+
+def test_the_reactions_are_exactly_those_that_make_jobs():
+    assert set(REACTIONS) == REACTING
+
+
+def test_whatever_a_scoring_rule_may_listen_to_is_scored():
+    assert [kind for kind in Rule.LISTENS if reactions.score not in REACTIONS.get(kind, [])] == []
+
+
+def test_an_enquiry_is_scored_owned_and_told(rules, rep, colleague):
+    lead = LeadFactory(city="Казань")
+    record(lead, Kind.CAPTURED)
+    drain()
+    lead = Lead.objects.get()
+    assert (lead.score, lead.fit, lead.engagement, lead.band) == (65, 40, 25, "hot")
+    assert lead.owner == rep
+    assert set(Notice.objects.values_list("user__username", "kind")) == {("rep", "assigned"), ("rep", "hot")}
+    assert list(Message.objects.values_list("to", "kind")) == [(rep.email, "notice")]
+    kinds = list(Interaction.objects.order_by("id").values_list("kind", flat=True))
+    assert kinds == ["captured", "band_changed", "qualified", "owner_changed"]
+    assert not Job.objects.exclude(task="leads.deliver").exists()
+
+
+def test_the_same_interaction_run_again_changes_nothing(rules):
+    lead = LeadFactory(city="Казань")
+    row = record(lead, Kind.CAPTURED)
+    drain()
+    before = [*Evidence.objects.values_list("id", "points"), *Assignment.objects.values_list("id"), *Notice.objects.all()]
+    for _again in range(3):
+        Job.objects.create(task="crm.react", ref=str(row.pk))
+        drain()
+    after = [*Evidence.objects.values_list("id", "points"), *Assignment.objects.values_list("id"), *Notice.objects.all()]
+    assert after == before
+
+
+def test_a_broken_step_becomes_a_job_of_its_own_and_holds_up_no_other(rules, rep, monkeypatch, caplog):
+    def broken(lead, interaction):
+        Lead.objects.filter(pk=lead.pk).update(need="half done")
+        raise RuntimeError("the sequence is broken")
+
+    broken.__name__ = "score"
+    steps = REACTIONS[Kind.CAPTURED]
+    monkeypatch.setitem(REACTIONS, Kind.CAPTURED, [broken, *steps[1:]])
+    monkeypatch.setitem(reactions.STEPS, "score", broken)
+    lead = LeadFactory(city="Казань", need="a lathe")
+    row = record(lead, Kind.CAPTURED)
+    drain()
+    lead.refresh_from_db()
+    assert (lead.owner, lead.score, lead.need) == (rep, 0, "a lathe")
+    job = Job.objects.get(task="crm.step")
+    assert (job.ref, job.attempts, job.error) == (f"{row.pk}:score", 1, "RuntimeError: the sequence is broken")
+
+    monkeypatch.setitem(reactions.STEPS, "score", steps[0])
+    run_job(job.pk)
+    lead.refresh_from_db()
+    assert lead.score == 65 and not Job.objects.filter(task="crm.step").exists()
+
+
+def test_a_hot_lead_without_owner_is_told_to_the_heads(rules, head, rep, colleague):
+    rep.takes_leads = colleague.takes_leads = False
+    rep.save(), colleague.save()
+    lead = LeadFactory(city="Казань")
+    record(lead, Kind.CAPTURED)
+    drain()
+    assert set(Notice.objects.values_list("user__username", "kind")) == {("head", "nobody"), ("head", "hot")}
+
+
+def test_one_receipts_reactions_stay_within_their_queries(rules, settings):
+    settings.CONFIG_TTL = 60
+    for number in range(3):
+        UserFactory(username=f"more{number}")
+    for _warm in range(2):
+        record(LeadFactory(city="Казань"), Kind.CAPTURED)
+        drain()
+    lead = LeadFactory(city="Казань")
+    lead_row = record(lead, Kind.CAPTURED)
+    job = Job.objects.get(task="crm.react", ref=str(lead_row.pk))
+    with CaptureQueriesContext(connection) as seen:
+        run_job(job.pk)
+    for number, query in enumerate(seen.captured_queries, 1):
+        print(number, query["sql"][:150])
+    assert len(seen) <= 31
+
+
+def test_debts_follow_the_assignments(rules):
+    for _lead in range(5):
+        record(LeadFactory(), Kind.CAPTURED)
+    drain()
+    assert sorted(Debt.objects.values_list("given", flat=True)) == [2, 3]
+    assert sum(Debt.objects.values_list("debt", flat=True)) == 0
