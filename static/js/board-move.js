@@ -15,6 +15,7 @@ const giveBack = (card) => {
 
 const reload = (columns) => {
   for (const column of new Set(columns)) {
+    if (column?.matches(".board-zone")) continue; // a place to drop on, with nothing to show
     const url = column?.dataset.columnUrl;
     if (!url) return location.reload();
     htmx.ajax("GET", url, { target: `#${column.id}`, swap: "outerHTML" });

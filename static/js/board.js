@@ -38,7 +38,7 @@ const follow = () => {
   drag.ghost.style.top = `${drag.y - drag.dy}px`;
   scrollAtEdges();
   const column = document.elementFromPoint(drag.x, drag.y)?.closest("[data-stage]");
-  document.querySelector(".board-column.is-target")?.classList.remove("is-target");
+  document.querySelector("[data-stage].is-target")?.classList.remove("is-target");
   const list = column?.querySelector("[data-cards]");
   if (!list) return gap.remove();
   column.classList.add("is-target");
@@ -62,7 +62,7 @@ const drop = (keep) => {
   ghost.remove();
   card.classList.remove("is-dragged");
   document.documentElement.classList.remove("board-dragging");
-  document.querySelector(".board-column.is-target")?.classList.remove("is-target");
+  document.querySelector("[data-stage].is-target")?.classList.remove("is-target");
   addEventListener("click", stop, { capture: true, once: true }); // the click that ends a drag opens nothing
   setTimeout(() => removeEventListener("click", stop, true), 50);
 };
@@ -99,7 +99,7 @@ document.addEventListener("keydown", (event) => {
   if (!card || isMoving(card)) return;
   if (event.code === "KeyM" && !event.ctrlKey && !event.metaKey) return card.querySelector("[popover]")?.showPopover();
   const side = event.altKey && { ArrowLeft: "previousElementSibling", ArrowRight: "nextElementSibling" }[event.key];
-  const list = side && columnOf(card)[side]?.querySelector("[data-cards]");
+  const list = side && columnOf(card)[side]?.matches("[data-stage]") && columnOf(card)[side].querySelector("[data-cards]");
   if (!list) return;
   event.preventDefault();
   const home = placeOf(card);
