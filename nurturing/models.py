@@ -34,6 +34,7 @@ class Step(models.Model):
     hours = models.PositiveIntegerField(_("wait, hours"), default=0)
     template = models.ForeignKey("leads.Template", models.PROTECT, null=True, blank=True, verbose_name=_("template"))
     title = models.CharField(_("task"), max_length=200, blank=True)
+    is_archived = models.BooleanField(default=False)  # removed from the chain, kept for those who have taken it
 
     class Meta:
         ordering = ["position", "id"]

@@ -23,19 +23,23 @@ log = logging.getLogger(__name__)
 ATTEMPTS = 5  # exceptions before a job is dead
 CRASHES = 50  # leases that ran out before a job is dead: far more than any restart makes
 LEASE = timedelta(seconds=20)  # a lost ring is rung again after this; a living worker holds the row lock as well
+ALONE_LEASE = timedelta(seconds=60)  # of work that talks to others: longer than their timeouts
 BASE, CAP = 2.0, 300.0  # seconds; full jitter: random() × min(CAP, BASE × 4^attempts)
 
 QUEUES = ("live", "mail", "bulk")
 IN_FLIGHT = {"live": 200, "mail": 50, "bulk": 4}  # rings a queue may have out at once
 _queue_of = {}  # task name → queue
 _run = {}  # task name → function(ref)
+_alone = set()  # names of the tasks that own their transactions
+_on_dead = {}  # task name → function(ref, error), called once when a job of it dies
 _fresh = contextvars.ContextVar("fresh_jobs", default=None)  # jobs made by the job that runs now
 
 
 def enqueue(task, ref, *, due_at=None):
     """Insert a job in the caller's transaction and return its key; said twice is said once, the sooner time wins."""
     fresh = _fresh.get()
-    straight_on = fresh is not None and due_at is None  # this worker goes on with it: the relay need not ring
+    # This worker goes on with it, the relay need not ring; but nobody waits here for a slow mail server.
+    straight_on = fresh is not None and due_at is None and _queue_of.get(task, "live") != "mail"
     sql = """
         insert into core_job (task, ref, queue, due_at, leased_until, attempts, crashes, error, dead)
         values (%s, %s, %s, coalesce(%s, now()), case when %s then now() + %s end, 0, 0, '', false)
@@ -59,11 +63,21 @@ def enqueue_many(task, refs, *, due_at=None):
     )
 
 
-def job(name, *, queue="live"):
-    """Decorate ``fn(ref: str)`` as the job ``name``: a Celery task of one integer, the Job's key."""
+def job(name, *, queue="live", atomic=True, on_dead=None):
+    """Decorate ``fn(ref: str)`` as the job ``name``: a Celery task of one integer, the Job's key.
+
+    ``atomic=False`` is for what leaves the system and cannot be rolled back: ``fn(ref, run)`` owns its transactions and
+    says ``run.done()`` or ``run.later()`` in the last of them. Until then nobody else runs the same job, and whoever
+    runs it again after a crash knows that the former attempt is over. ``on_dead(ref, error)`` is told, in the same
+    transaction, that the job has died.
+    """
 
     def decorate(fn):
         _queue_of[name], _run[name] = queue, fn
+        if on_dead:
+            _on_dead[name] = on_dead
+        if not atomic:
+            _alone.add(name)
 
         @shared_task(name=name, queue=queue)
         @functools.wraps(fn)
@@ -90,8 +104,11 @@ def _run_one(job_pk):
             row = Job.objects.select_for_update(skip_locked=True).filter(pk=job_pk, dead=False).first()
             if row is None:
                 return []  # done, dead, or another worker is at it
-            row.delete()  # first, so that the work may set the same job anew for later
-            _run[row.task](row.ref)
+            if row.task not in _alone:
+                row.delete()  # first, so that the work may set the same job anew for later
+                _run[row.task](row.ref)
+                return fresh
+        _run_alone(row)
         return fresh
     except Exception as error:
         log.exception("job %s failed", job_pk)
@@ -101,6 +118,44 @@ def _run_one(job_pk):
         return []
     finally:
         _fresh.reset(token)
+
+
+class Run:
+    """One run of a job that owns its transactions; its function says in the last of them how it ended."""
+
+    def __init__(self, row):
+        self.pk, self.attempts = row.pk, row.attempts
+
+    def done(self):
+        Job.objects.filter(pk=self.pk).delete()
+
+    def later(self, why, *, cap=CAP):
+        """Not this time: try again after a jittered delay of at most ``cap`` seconds; the job does not die of it."""
+        wait = random.random() * min(cap, BASE * 4 ** min(self.attempts + 1, 10))  # noqa: S311 - spread, not a secret
+        Job.objects.filter(pk=self.pk).update(
+            attempts=min(self.attempts + 1, 30_000),
+            error=str(why)[:2000],
+            leased_until=None,
+            due_at=Now() + Value(timedelta(seconds=wait)),
+        )
+
+
+def _run_alone(row):
+    """Run without a transaction around, under a lock of this session: it goes when the process or its connection does."""
+    name = f"{row.task}:{row.ref}"
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", [name])
+        if not cursor.fetchone()[0]:
+            return  # another worker is at it
+    try:
+        row = Job.objects.filter(pk=row.pk, dead=False).first()  # as the former holder of the lock left it
+        if row is not None:
+            Job.objects.filter(pk=row.pk).update(leased_until=Now() + Value(ALONE_LEASE))
+            _run[row.task](row.ref, Run(row))
+    finally:
+        if connection.connection is not None and connection.is_usable():
+            with connection.cursor() as cursor:
+                cursor.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", [name])
 
 
 def _failed(job_pk, error):
@@ -116,6 +171,8 @@ def _failed(job_pk, error):
         wait = random.random() * min(CAP, BASE * 4**row.attempts)  # noqa: S311 - spread, not a secret
         row.due_at = Now() + Value(timedelta(seconds=wait))
         row.save(update_fields=["attempts", "error", "dead", "leased_until", "due_at"])
+        if row.dead and row.task in _on_dead:
+            _on_dead[row.task](row.ref, row.error)
 
 
 def lease():
@@ -144,10 +201,13 @@ def lease():
                        then 'crashed the worker too often' else error end,
           leased_until = now() + %s
         from due where j.id = due.id
-        returning j.id, j.task, j.queue, j.dead"""
+        returning j.id, j.task, j.queue, j.dead, j.ref, j.error"""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(sql, [list(IN_FLIGHT), list(IN_FLIGHT.values()), CRASHES, CRASHES, LEASE])
         rows = cursor.fetchall()
+        for _pk, task, _queue, dead, ref, error in rows:
+            if dead and task in _on_dead:
+                _on_dead[task](ref, error)
     order = {queue: place for place, queue in enumerate(QUEUES)}
     return sorted((row[:3] for row in rows if not row[3]), key=lambda row: (order[row[2]], row[0]))
 

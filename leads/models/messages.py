@@ -69,6 +69,19 @@ class Message(models.Model):
         SEQUENCE = "sequence", _("sequence letter")
         NOTICE = "notice", _("notice to a colleague")
 
+    # Reasons of a state are kept as these words, with what the mail server said behind, and shown in the reader's language.
+    WHY = {
+        "no_address": _("the client has no e-mail address"),
+        "opted_out": _("the address has opted out of letters"),
+        "erased": _("the client's data has been erased"),
+        "rejected": _("the lead was rejected before the letter went out"),
+        "crashed": _("the worker stopped while the letter was being handed over"),
+        "answer_lost": _("the mail server took the letter, but its answer got lost"),
+        "by_hand": _("settled by hand"),
+        "unbuildable": _("the letter could not be put together"),
+        "too_long": _("the mail server has not taken it for a day"),
+    }
+
     channel = models.CharField(max_length=10, default="email")
     kind = models.CharField(max_length=8, choices=Kind)
     lead = models.ForeignKey("leads.Lead", models.SET_NULL, null=True, related_name="messages")
@@ -107,6 +120,13 @@ class Message(models.Model):
     def __str__(self):
         return f"{self.to}: {self.subject}"
 
+    @property
+    def reason_text(self):
+        key, _space, rest = self.reason.partition(" ")
+        if key not in self.WHY:
+            return self.reason
+        return f"{self.WHY[key]}: {rest}" if rest else str(self.WHY[key])
+
 
 class MessageLink(models.Model):
     """A link of a letter; clicks go by (token of the message, position), never by an address in the query."""
@@ -125,6 +145,20 @@ class MessageLink(models.Model):
 class Engagement(models.Model):
     """One open or click, as it came; append-only. ``is_human`` with ``reason`` says how it was judged."""
 
+    WHY = {
+        "pending": _("being judged"),
+        "person": _("a person"),
+        "proxy": _("a person, through the mail provider"),
+        "head": _("a machine: asked for headers alone"),
+        "too_soon": _("a machine: sooner than anyone can read"),
+        "no_agent": _("a machine: no program name"),
+        "prefetch": _("a machine: the provider fetched it on delivery"),
+        "privacy_proxy": _("a machine: the mail program loads everything in advance"),
+        "robot": _("a machine: a known robot"),
+        "burst": _("a machine: walked through the whole letter"),
+        "way_out": _("looked at the unsubscribe page"),
+    }
+
     message = models.ForeignKey(Message, models.CASCADE, related_name="engagements")
     kind = models.CharField(max_length=5, choices=[("open", _("open")), ("click", _("click"))])
     link = models.ForeignKey(MessageLink, models.SET_NULL, null=True)
@@ -139,6 +173,10 @@ class Engagement(models.Model):
 
     def __str__(self):
         return f"{self.kind} {self.message_id}"
+
+    @property
+    def reason_text(self):
+        return self.WHY.get(self.reason, self.reason)
 
 
 class Suppression(models.Model):
