@@ -1,0 +1,290 @@
+"""An interaction in words, in the reader's language: what the timeline shows, one row a thing that happened.
+
+Heads are noun phrases with the actor beside them ("Stage: New → Contacted", Anna Petrova): they read the same in
+every language and need no grammatical gender.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_lazy
+
+from leads.models import Assignment, Band, Kind, Lead, Message, Person, Qualification, StageMove
+
+# kind → (look, icon); the look is the data-kind that timeline.css colours.
+LOOKS = {
+    Kind.CAPTURED: ("capture", "inbox"),
+    Kind.RECAPTURED: ("capture", "inbox"),
+    Kind.IMPORTED: ("capture", "upload"),
+    Kind.NOTE: ("note", "note"),
+    Kind.CALL: ("call", "phone"),
+    Kind.MEETING: ("call", "users"),
+    Kind.EMAIL_OUT: ("mail", "mail"),
+    Kind.EMAIL_OPENED: ("mail", "mail-open"),
+    Kind.EMAIL_CLICKED: ("mail", "link"),
+    Kind.REPLIED: ("mail", "message"),
+    Kind.UNSUBSCRIBED: ("mail", "ban"),
+    Kind.PAGE_VIEW: ("visit", "globe"),
+    Kind.STAGE_MOVED: ("stage", "arrow-right"),
+    Kind.OWNER_CHANGED: ("owner", "user"),
+    Kind.PARKED: ("owner", "clock"),
+    Kind.BAND_CHANGED: ("score", "flame"),
+    Kind.QUALIFIED: ("score", "target"),
+    Kind.EDITED: ("system", "edit"),
+    Kind.TAGGED: ("system", "tag"),
+    Kind.TASK_SET: ("task", "calendar"),
+    Kind.TASK_DONE: ("task", "check"),
+    Kind.CONVERTED: ("stage", "deal"),
+    Kind.REJECTED: ("stage", "ban"),
+    Kind.REOPENED: ("stage", "undo"),
+    Kind.DEAL_OPENED: ("stage", "deal"),
+    Kind.DEAL_MOVED: ("stage", "arrow-right"),
+    Kind.DEAL_WON: ("stage", "trophy"),
+    Kind.DEAL_LOST: ("stage", "ban"),
+    Kind.DEAL_REOPENED: ("stage", "undo"),
+    Kind.SEQUENCE: ("mail", "flow"),
+}
+CALL_RESULTS = {
+    "reached": pgettext_lazy("call result", "reached"),
+    "no_answer": pgettext_lazy("call result", "no answer"),
+    "busy": pgettext_lazy("call result", "busy"),
+    "callback": pgettext_lazy("call result", "asked to call back"),
+    "wrong_number": pgettext_lazy("call result", "wrong number"),
+    "missed": pgettext_lazy("call result", "missed"),
+}
+MOVES = {
+    StageMove.Kind.SKIPPED: gettext_lazy("stages skipped"),
+    StageMove.Kind.RETURNED: gettext_lazy("back"),
+}
+MESSAGE_TONES = {"sent": "success", "failed": "danger", "unsure": "warning", "skipped": "warning"}
+LABELS = {field.name: field.verbose_name for model in (Person, Lead) for field in model._meta.concrete_fields}
+SHOWN_FIELDS = 30  # of one enquiry
+
+
+@dataclass
+class Entry:
+    """One row of the timeline as it is drawn. ``pairs``: (label, text) lines; ``changes``: (label, before, after)."""
+
+    row: object
+    look: str
+    icon: str
+    head: str
+    note: str = ""  # beside the head, muted
+    badge: str = ""
+    tone: str = "neutral"
+    text: str = ""
+    pairs: list = field(default_factory=list)
+    changes: list = field(default_factory=list)
+    visits: list = field(default_factory=list)
+
+
+def tell(rows, names=None):
+    """Entries of interactions that stand in order; page views that follow each other become one."""
+    entries = []
+    for views, run in groupby(rows, key=lambda row: row.kind == Kind.PAGE_VIEW):
+        run = list(run)
+        entries += [_visits(run)] if views and len(run) > 1 else [_entry(row, names or {}) for row in run]
+    return entries
+
+
+def _entry(row, names):
+    look, icon = LOOKS.get(row.kind, ("system", "info"))
+    entry = Entry(row, look, icon, row.get_kind_display(), text=row.text)
+    if teller := TELLERS.get(row.kind):
+        teller(entry, row.details, names)
+    return entry
+
+
+def _arrow(before, after):
+    return f"{before} → {after}" if before else str(after)
+
+
+def _call(entry, details, names):
+    incoming = details.get("direction") == "in"
+    entry.head = _("Incoming call") if incoming else _("Call")
+    entry.icon = "phone-in" if incoming else "phone"
+    if result := details.get("result"):
+        entry.badge = str(CALL_RESULTS.get(result, result))
+        entry.tone = "success" if result == "reached" else "danger" if result in {"missed", "wrong_number"} else "warning"
+    if result in {"no_answer", "busy", "wrong_number", "missed"}:
+        entry.icon = "phone-off"
+
+
+def _letter(entry, details, names):
+    message = entry.row.message
+    subject = message.subject if message else details.get("subject", "")
+    if subject:
+        entry.head = f"{entry.head}: {subject}"
+    if entry.text == subject:
+        entry.text = ""
+    if message and entry.row.kind == Kind.EMAIL_OUT:
+        entry.badge, entry.tone = message.get_state_display(), MESSAGE_TONES.get(message.state, "neutral")
+        entry.note = "" if message.kind == Message.Kind.LETTER else message.get_kind_display()
+        if message.reason:
+            entry.pairs.append((_("Reason"), message.reason))
+        entry.pairs += [(label, _when(at)) for label, at in _reactions(message) if at]
+    if url := details.get("url"):
+        entry.pairs.append((_("Link"), url))
+    if details.get("is_human") is False or details.get("human") is False:
+        entry.badge = _("by a machine")
+
+
+def _reactions(message):
+    return (_("Opened"), message.first_open_at), (_("Link clicked"), message.first_click_at)
+
+
+def _when(moment):
+    return date_format(timezone.localtime(moment), "DATETIME_FORMAT")
+
+
+def _instant(text):
+    try:
+        return _when(datetime.fromisoformat(text))
+    except (TypeError, ValueError):
+        return ""
+
+
+def _stage(entry, details, names):
+    entry.head = f"{pgettext('funnel', 'Stage')}: {_arrow(details.get('from'), details.get('to', '—'))}"
+    entry.badge = str(MOVES.get(details.get("move"), ""))
+    if details.get("title"):
+        entry.note = details["title"]
+
+
+def _owner(entry, details, names):
+    former = names.get(details.get("from"))
+    entry.head = f"{_('Owner')}: {_arrow(former, names.get(details.get('to')) or details.get('name') or '—')}"
+    how = details.get("how")
+    entry.note = str(dict(Assignment.How.choices).get(how, "")) if how else ""
+
+
+def _parked(entry, details, names):
+    until = _instant(details.get("until"))
+    entry.note = _("until %s") % until if until else _("nobody is expected at work")
+
+
+def _band(entry, details, names):
+    words = dict(Band.choices)
+    before, after = (words.get(details.get(end), details.get(end)) for end in ("from", "to"))
+    if after:
+        entry.head = f"{entry.head}: {_arrow(before, after)}"
+    if details.get("score") is not None:
+        entry.note = _("score %s") % details["score"]
+    entry.icon = {"hot": "flame", "warm": "sun", "cold": "snow"}.get(details.get("to"), "flame")
+
+
+def _qualified(entry, details, names):
+    level = details.get("to") or details.get("level")
+    if level:
+        entry.head = f"{entry.head}: {dict(Qualification.choices).get(level, level)}"
+
+
+def _label(name):
+    return str(LABELS.get(name, name))
+
+
+def _edited(entry, details, names):
+    fields = details.get("fields")
+    for name, pair in (fields.items() if isinstance(fields, dict) else ()):
+        before, after = pair if isinstance(pair, list) and len(pair) == 2 else ("", pair)
+        entry.changes.append((_label(name), before, after))
+
+
+def _tagged(entry, details, names):
+    put = [f"+ {word}" for word in details.get("add", [])]
+    gone = [f"− {word}" for word in details.get("remove", [])]
+    entry.note = ", ".join(put + gone)
+
+
+def _task_set(entry, details, names):
+    moved = "from" in details
+    entry.head = _("Task moved") if moved else _("Task")
+    entry.head, entry.text = f"{entry.head}: {entry.text}", ""
+    entry.note = _("due %s") % _instant(details.get("due"))
+
+
+def _task_done(entry, details, names):
+    entry.head = f"{entry.head}: {details.get('title', '')}"
+
+
+def _rejected(entry, details, names):
+    entry.head = f"{entry.head}: {details.get('reason', '')}"
+    entry.tone = "danger"
+
+
+def _deal(entry, details, names):
+    title = details.get("title") or details.get("name") or ""
+    if entry.row.kind == Kind.DEAL_MOVED:
+        entry.head = f"{entry.head}: {_arrow(details.get('from'), details.get('to', '—'))}"
+        entry.badge, entry.note = str(MOVES.get(details.get("move"), "")), title
+    else:
+        reason = details.get("reason")
+        entry.head = f"{entry.head}: {title}" if title else entry.head
+        entry.note = reason or ""
+
+
+def _sequence(entry, details, names):
+    name = details.get("sequence") or details.get("name") or ""
+    entry.head = f"{entry.head}: {name}" if name else entry.head
+    entry.note = str(details.get("why") or details.get("what") or details.get("state") or "")
+
+
+def _enquiry(entry, details, names):
+    submission = entry.row.submission
+    source = details.get("source") or (submission.source.name if submission else "")
+    entry.note = str(source)
+    fields = details.get("fields") or (submission.parsed if submission else None)
+    if isinstance(fields, dict) and isinstance(fields.get("fields"), dict):
+        fields = fields["fields"]
+    for name, value in list(fields.items())[:SHOWN_FIELDS] if isinstance(fields, dict) else ():
+        if isinstance(value, str | int | float) and str(value).strip():
+            entry.pairs.append((_label(name), str(value)[:1000]))
+    marks = details.get("marks")
+    if isinstance(marks, dict) and marks:
+        entry.pairs += [(name, str(value)[:300]) for name, value in sorted(marks.items()) if value]
+
+
+def _view(entry, details, names):
+    entry.text = ""
+    entry.visits = [(entry.row.at, details.get("title") or entry.row.text or details.get("url", ""), details.get("url", ""))]
+
+
+def _visits(run):
+    entry = Entry(run[0], *LOOKS[Kind.PAGE_VIEW], "")
+    entry.head = ngettext("%s page seen on the site", "%s pages seen on the site", len(run)) % len(run)
+    for row in run:
+        url = row.details.get("url", "")
+        entry.visits.append((row.at, row.details.get("title") or row.text or url, url))
+    return entry
+
+
+TELLERS = {
+    Kind.CAPTURED: _enquiry,
+    Kind.RECAPTURED: _enquiry,
+    Kind.IMPORTED: _enquiry,
+    Kind.CALL: _call,
+    Kind.EMAIL_OUT: _letter,
+    Kind.EMAIL_OPENED: _letter,
+    Kind.EMAIL_CLICKED: _letter,
+    Kind.PAGE_VIEW: _view,
+    Kind.STAGE_MOVED: _stage,
+    Kind.OWNER_CHANGED: _owner,
+    Kind.PARKED: _parked,
+    Kind.BAND_CHANGED: _band,
+    Kind.QUALIFIED: _qualified,
+    Kind.EDITED: _edited,
+    Kind.TAGGED: _tagged,
+    Kind.TASK_SET: _task_set,
+    Kind.TASK_DONE: _task_done,
+    Kind.REJECTED: _rejected,
+    Kind.DEAL_OPENED: _deal,
+    Kind.DEAL_MOVED: _deal,
+    Kind.DEAL_WON: _deal,
+    Kind.DEAL_LOST: _deal,
+    Kind.DEAL_REOPENED: _deal,
+    Kind.SEQUENCE: _sequence,
+}
