@@ -1,7 +1,7 @@
 // Keyboard: [data-hotkey="x"] is clicked or focused by its key; j/k walk rows and cards; Enter opens; ? lists the keys.
 // Never while typing. Keys go by their place on the board, so that they work in the Russian layout too.
 const help = document.getElementById("help");
-const BY_CODE = { Slash: ["/", "?"] };
+const BY_CODE = { Slash: ["/", "?"], Period: [".", ">"] };
 
 const keyOf = (event) => {
   if (/^[a-z/?]$/i.test(event.key)) return event.key.toLowerCase();
