@@ -4,6 +4,7 @@ from leads.views import (
     capture,
     card,
     export,
+    home,
     letters,
     lists,
     new,

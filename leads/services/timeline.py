@@ -7,11 +7,11 @@ from crm.core.jobs import enqueue, enqueue_many
 from leads.models import Interaction, Lead, Person
 from leads.models.interactions import HUMAN_TOUCHES, REACTING
 
-# Noise of the machine's own doing does not lift a card in the lists.
-QUIET = {"band_changed", "qualified", "owner_changed", "parked", "imported", "email_opened", "tagged", "task_set"}
+# Noise of the machine's own doing does not lift a card in the lists; what makes a card finds it on top already.
+QUIET = {"captured", "imported", "band_changed", "qualified", "owner_changed", "parked", "email_opened", "tagged", "task_set"}
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def record(subject, kind, *, by=None, at=None, text="", deal=None, submission=None, message=None, **details):
     """Write what happened to a lead (or, without one, a person) in the transaction of the change itself.
 

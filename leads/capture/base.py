@@ -1,0 +1,293 @@
+"""What every adapter builds on: reading a body of any type into flat fields, and the shape of what is found in it.
+
+Pure: bytes in, values out. The judge reads the stored bytes by the same functions as the receipt did.
+"""
+
+import codecs
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from django.utils.translation import gettext as _
+
+from leads.identity import Known
+
+MAX_FIELDS = 1000
+MAX_DEPTH = 30
+MAX_INTEGER = 30  # digits
+
+FORM, MULTIPART, JSON = "application/x-www-form-urlencoded", "multipart/form-data", "application/json"
+
+
+class Refused(Exception):
+    """The body is not taken. ``status``: HTTP; ``reason``: of Submission.Reason; ``detail``: words for the sender."""
+
+    def __init__(self, status, reason, detail=""):
+        super().__init__(detail)
+        self.status, self.reason, self.detail = status, reason, detail
+
+
+@dataclass(frozen=True)
+class Body:
+    """``fields``: flat path → values as text (``contact.phones.0.value``); ``payload``: the JSON value, if it was one."""
+
+    fields: dict[str, list[str]]
+    files: list[str] = field(default_factory=list)  # names
+    warnings: list[str] = field(default_factory=list)
+    payload: Any = None
+
+
+@dataclass
+class Parsed:
+    """What an adapter found. ``kind``: lead, spam, test or not_enquiry; ``reason``: of Submission.Reason, unless lead."""
+
+    identities: list[Known] = field(default_factory=list)
+    fields: dict[str, Any] = field(default_factory=dict)  # normalised, by the names of Lead's fields
+    marks: dict[str, str] = field(default_factory=dict)  # utm_*, click ids, referrer, landing: as received
+    consent: bool = False
+    kind: str = "lead"
+    reason: str = ""
+    visitor: str = ""
+    warnings: list[str] = field(default_factory=list)
+
+    def as_json(self):
+        """What the receipts page shows and ``receipts --json`` prints."""
+        signs = [{"kind": k.kind, "value": k.value, **({"scope": k.scope} if k.scope else {})} for k in self.identities]
+        plain = {name: value if isinstance(value, list | dict | int) else str(value) for name, value in self.fields.items()}
+        return {**plain, "identities": signs, "marks": self.marks, "consent": self.consent}
+
+
+# --- Text ------------------------------------------------------------------------------------------------------------
+
+
+def clean(text):
+    """Text that PostgreSQL can keep: no NUL, no half of a surrogate pair."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
+
+
+def charset_of(content_type):
+    match = re.search(r'charset\s*=\s*"?([\w.:-]+)', content_type or "", re.IGNORECASE)
+    return match[1] if match else ""
+
+
+def media_type(content_type):
+    return (content_type or "").partition(";")[0].strip().lower()
+
+
+def decoding(chunks, declared=""):
+    """(codec, warnings): the declared charset where it fits, else UTF-8, else Windows-1251 with a warning."""
+    warnings = []
+    for name in filter(None, (declared, "utf-8")):
+        try:
+            codec = codecs.lookup(name).name
+            if codec in {"utf-7", "idna", "punycode"} or "escape" in codec:
+                raise LookupError(name)
+            for chunk in chunks:
+                chunk.decode(codec)
+            return codec, warnings
+        except (LookupError, UnicodeError):
+            warnings.append(f"charset:{name[:40]}")
+    return "cp1251", [*warnings, "decoded_as:cp1251"]
+
+
+# --- Body ------------------------------------------------------------------------------------------------------------
+
+
+def body_kind(content_type, raw):
+    """FORM, MULTIPART or JSON; raises Refused(415) for what is none of them. A body without a type is looked at."""
+    kind = media_type(content_type)
+    if kind == JSON or kind.endswith("+json") or kind == "text/json":
+        return JSON
+    if kind in {FORM, MULTIPART}:
+        return kind
+    if kind in {"", "text/plain"}:  # sendBeacon and simple cross-site requests cannot name JSON
+        start = raw.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+        if start in (b"{", b"[") or not start:
+            return JSON
+        if kind == "":
+            return FORM
+    raise Refused(415, "unparseable", _("This type of content is not taken: %s") % (kind[:80] or "—"))
+
+
+def parse_body(content_type, raw):
+    """The Body of a request; raises Refused (400, 415, 422) saying what is wrong and where."""
+    kind = body_kind(content_type, raw)
+    if kind == JSON:
+        return _json_body(content_type, raw)
+    return _multipart_body(content_type, raw) if kind == MULTIPART else _form_body(content_type, raw)
+
+
+def _too_many():
+    return Refused(400, "unparseable", _("More than %d fields.") % MAX_FIELDS)
+
+
+def _collect(pairs):
+    fields = {}
+    for name, value in pairs:
+        fields.setdefault(path_of(clean(name)), []).append(clean(value))
+    return fields
+
+
+def path_of(name):
+    """``payment[products][0][name]`` → ``payment.products.0.name``; ``phones[]`` → ``phones``."""
+    return re.sub(r"\[([^\[\]]*)\]", r".\1", name).strip(". ") if "[" in name else name.strip()
+
+
+def _form_body(content_type, raw):
+    pairs = [pair.partition(b"=") for pair in raw.split(b"&") if pair]
+    if len(pairs) > MAX_FIELDS:
+        raise _too_many()
+    pairs = [(unquote_to_bytes(n.replace(b"+", b" ")), unquote_to_bytes(v.replace(b"+", b" "))) for n, _eq, v in pairs]
+    declared = next((v.decode("ascii", "ignore") for n, v in pairs if n == b"_charset_"), charset_of(content_type))
+    codec, warnings = decoding([part for pair in pairs for part in pair], declared)
+    text = ((n.decode(codec, "replace"), v.decode(codec, "replace")) for n, v in pairs if n != b"_charset_")
+    return Body(_collect(text), warnings=warnings)
+
+
+def _multipart_body(content_type, raw):
+    found = re.search(r'boundary\s*=\s*(?:"([^"]{1,200})"|([^\s;,]{1,200}))', content_type, re.IGNORECASE)
+    if not found:
+        raise Refused(400, "unparseable", _("A multipart body without its boundary."))
+    mark = b"--" + (found[1] or found[2]).encode("utf-8", "replace")
+    parts = (b"\r\n" + raw).split(b"\r\n" + mark)
+    if len(parts) < 2 or not parts[-1].startswith(b"--"):
+        raise Refused(400, "unparseable", _("A multipart body that is cut off or has another boundary than it says."))
+    if len(parts) > MAX_FIELDS + 2:
+        raise _too_many()
+    pairs, files = [], []
+    for part in parts[1:-1]:
+        _multipart_part(part, pairs, files)
+    codec, warnings = decoding([b for pair in pairs for b in pair], charset_of(content_type))
+    names = [name.decode("utf-8", "replace")[:200] for name in files]
+    text = ((n.decode(codec, "replace"), v.decode(codec, "replace")) for n, v in pairs)
+    return Body(_collect(text), [clean(n) for n in names], warnings + [f"file:{clean(n)}" for n in names])
+
+
+def _multipart_part(part, pairs, files):
+    head, blank, value = part.partition(b"\r\n\r\n")
+    name = re.search(rb'(?<![\w*])name="((?:[^"\\]|\\.)*)"', head, re.IGNORECASE)
+    if not blank or not name:
+        raise Refused(400, "unparseable", _("A part of the multipart body has no name."))
+    filename = re.search(rb'filename\*?="?([^"\r\n;]*)', head, re.IGNORECASE)
+    if filename:
+        if filename[1]:
+            files.append(filename[1])
+    else:
+        pairs.append((name[1], value))
+
+
+# --- JSON ------------------------------------------------------------------------------------------------------------
+
+
+class _Twice(Exception):
+    pass
+
+
+def _once(pairs):
+    found = {}
+    for name, value in pairs:
+        if name in found:
+            raise _Twice(name)
+        found[name] = value
+    return found
+
+
+class _NoNumber(Exception):
+    pass
+
+
+def _whole(text):
+    if len(text) > MAX_INTEGER:
+        raise _NoNumber(text[:20])
+    return int(text)
+
+
+def _real(text):
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise _NoNumber(text[:20])
+    return number
+
+
+def _constant(text):
+    raise _NoNumber(text)
+
+
+def read_json(raw, declared=""):
+    """(value, warnings) of a JSON document; raises Refused with the position of what is wrong."""
+    if not raw.strip():
+        raise Refused(400, "unparseable", _("The body is empty."))
+    raw = raw.removeprefix(codecs.BOM_UTF8)
+    wide = json.detect_encoding(raw) if not declared else ""
+    codec, warnings = decoding([raw], declared if not wide.startswith(("utf-16", "utf-32")) else wide)
+    try:
+        text = raw.decode(codec, "replace").removeprefix("\ufeff")
+        return json.loads(
+            text, object_pairs_hook=_once, parse_int=_whole, parse_float=_real, parse_constant=_constant
+        ), warnings
+    except json.JSONDecodeError as error:
+        where = _("line %(line)d, column %(column)d") % {"line": error.lineno, "column": error.colno}
+        raise Refused(400, "unparseable", _("Not JSON: %(where)s: %(what)s") % {"where": where, "what": error.msg}) from None
+    except _Twice as error:
+        raise Refused(400, "unparseable", _("The key “%s” stands twice.") % clean(str(error))[:80]) from None
+    except _NoNumber as error:
+        raise Refused(422, "invalid", _("This is no number that can be kept: %s") % error) from None
+    except RecursionError:
+        raise Refused(400, "unparseable", _("Nested too deep.")) from None
+
+
+def _json_body(content_type, raw):
+    payload, warnings = read_json(raw, charset_of(content_type))
+    if not isinstance(payload, Mapping | list):
+        raise Refused(422, "invalid", _("One enquiry is one JSON object."))
+    return Body(_collect(flatten(payload)), warnings=warnings, payload=payload)
+
+
+def flatten(payload):
+    """(path, text) of every leaf; null is no text and is left out."""
+    stack, count = [("", payload, 0)], 0
+    while stack:
+        path, value, depth = stack.pop()
+        if depth > MAX_DEPTH:
+            raise Refused(400, "unparseable", _("Nested too deep."))
+        if isinstance(value, Mapping):
+            inner = [(f"{path}.{name}" if path else name, item, depth + 1) for name, item in value.items()]
+            stack.extend(reversed(inner))
+        elif isinstance(value, list):
+            plain = all(isinstance(item, str | int | float) and not isinstance(item, bool) for item in value)
+            inner = [(path if plain else f"{path}.{index}".lstrip("."), item, depth + 1) for index, item in enumerate(value)]
+            stack.extend(reversed(inner))
+        elif value is not None:
+            count += 1
+            if count > MAX_FIELDS:
+                raise _too_many()
+            yield path, {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+
+
+# --- Secrets ---------------------------------------------------------------------------------------------------------
+
+
+def same(given, expected):
+    return hmac.compare_digest(str(given).encode("utf-8", "replace"), expected.encode())
+
+
+def check_secret(headers, raw, source, *, given=""):
+    """Raise Refused(401) unless the request proves that it knows the source's secret.
+
+    Any one of: ``X-Signature`` (hex HMAC-SHA256 of the raw body, ``sha256=`` allowed before it, several after commas
+    while a secret is being changed), ``Authorization: Bearer SECRET``, or ``given``, where the adapter has a field.
+    """
+    signatures = [s.strip().removeprefix("sha256=").lower() for s in headers.get("X-Signature", "").split(",") if s.strip()]
+    scheme, _space, token = headers.get("Authorization", "").partition(" ")
+    bearer = token.strip() if scheme.lower() == "bearer" else ""
+    if not (signatures or bearer or given):
+        raise Refused(401, "unsigned", _("A signature or the secret is required."))
+    right = hmac.new(source.secret.encode(), raw, hashlib.sha256).hexdigest()
+    proofs = [*(same(s, right) for s in signatures[:5]), same(bearer, source.secret), same(given, source.secret)]
+    if not any(proofs):
+        raise Refused(401, "bad_signature", _("The signature or the secret is wrong."))

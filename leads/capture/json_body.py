@@ -1,0 +1,25 @@
+"""Enquiries sent by a program: any JSON or form body, mapped by ``settings["mapping"]`` where names are its own.
+
+A sender proves itself by ``X-Signature`` (hex HMAC-SHA256 of the raw body) or ``Authorization: Bearer``. In production
+a source of this kind takes nothing without a secret.
+"""
+
+from django.utils.translation import gettext_lazy as _
+
+from leads.capture.base import check_secret
+from leads.capture.fields import extract
+
+LABEL = _("JSON")
+NEEDS_SECRET = True
+
+
+def verify(headers, raw, source, body=None):
+    if source.secret:
+        check_secret(headers, raw, source)
+
+
+def parse(body, source, *, headers, region="RU", path="", received_at=None):
+    parsed = extract(body, source, headers, region)
+    if str(body.fields.get("test", [""])[0]).lower() in {"true", "test"} and not parsed.identities:
+        parsed.kind, parsed.reason = "test", "test"
+    return parsed

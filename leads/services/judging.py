@@ -1,0 +1,120 @@
+"""The judge: what a stored receipt becomes. Runs after the answer, as the job ``leads.judge``; and its replay."""
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from crm.core.jobs import enqueue_many
+from crm.core.models import AuditEntry, Job, Organisation
+from crm.core.recent import recent
+from leads.capture import ADAPTERS
+from leads.capture.base import Refused, parse_body
+from leads.models import Submission
+from leads.services.intake import open_lead
+
+State, Reason = Submission.State, Submission.Reason
+TASK = "leads.judge"
+# What reading the same body again may mend (a mapping was added, a limit lifted, a bug fixed).
+READ_AGAIN = {Reason.NO_CONTACT, Reason.UNPARSEABLE, Reason.TOO_LONG, Reason.INVALID, Reason.NOT_ENQUIRY, Reason.FAILED}
+NOTHING_KEPT = {Reason.TOO_LARGE}  # the body was not stored: there is nothing to judge
+
+
+@recent
+def phone_region():
+    return Organisation.get().region
+
+
+def read(submission):
+    """Parsed of the stored bytes; raises Refused."""
+    source = submission.source
+    body = parse_body(submission.content_type, bytes(submission.body))
+    return ADAPTERS[source.adapter].parse(
+        body, source, headers=submission.headers, region=phone_region(), path=submission.path,
+        received_at=submission.received_at,
+    )  # fmt: skip
+
+
+def _locked(pk):
+    rows = Submission.objects.select_related("source__origin", "source__consent")
+    return rows.select_for_update(of=("self",), no_key=True).filter(pk=pk).first()
+
+
+@transaction.atomic(savepoint=False)
+def judge(pk, *, force=False):
+    """Decide a waiting receipt; returns it, or None when there is nothing to decide. Said twice, done once.
+
+    ``force``: an administrator says that it is an enquiry, whatever the traps say.
+    """
+    submission = _locked(pk)
+    if submission is None or submission.state not in {State.WAITING, State.ERROR}:
+        return None
+    try:
+        parsed = read(submission)
+    except Refused as refused:
+        return _settle(submission, state=State.REJECTED, reason=refused.reason, detail=refused.detail)
+    found = {"parsed": parsed.as_json(), "warnings": [w[:300] for w in parsed.warnings[:50]]}
+    if parsed.kind != "lead" and not (force and parsed.identities):
+        state = State.SPAM if parsed.kind == "spam" else State.REJECTED
+        return _settle(submission, state=state, reason=parsed.reason, **found)
+    if not parsed.identities:
+        return _settle(submission, state=State.REJECTED, reason=Reason.NO_CONTACT, **found)
+    lead, outcome = open_lead(
+        fields=parsed.fields, identities=parsed.identities, source=submission.source, submission=submission,
+        marks=parsed.marks, at=submission.received_at, consent=parsed.consent, visitor=parsed.visitor,
+        details=_details(parsed),
+    )  # fmt: skip
+    return _settle(submission, state=outcome, lead=lead, person_id=lead.person_id, **found)
+
+
+def _details(parsed):
+    """What the timeline shows of an enquiry besides its text."""
+    shown = {"page": parsed.marks.get("landing"), "product": parsed.fields.get("product"), "warnings": parsed.warnings[:20]}
+    return {name: value for name, value in shown.items() if value}
+
+
+def _settle(submission, *, state, reason="", detail="", **found):
+    values = {"state": state, "reason": reason, "detail": detail[:500], **found}
+    for name, value in values.items():
+        setattr(submission, name, value)
+    Submission.objects.filter(pk=submission.pk).update(**values, judged_at=Now())
+    return submission
+
+
+def gave_up(ref, error):
+    """The job died after its last attempt: the receipt says so and can be replayed."""
+    Submission.objects.filter(pk=int(ref), state=State.WAITING).update(
+        state=State.ERROR, reason=Reason.FAILED, detail=error[:500], judged_at=Now()
+    )
+
+
+def may_replay(submission):
+    """Whether a replay could change anything: what became a card never changes again."""
+    return submission.state in {State.ERROR, State.SPAM, State.REJECTED} and submission.reason not in NOTHING_KEPT
+
+
+@transaction.atomic
+def replay(submission, *, by, force=False):
+    """Judge again what did not become a card; returns the receipt as it stands then.
+
+    Without ``force`` the same body is only read again: refused senders and trapped robots stay where they are.
+    """
+    row = _locked(submission.pk)
+    if row is None or not may_replay(row) or not (force or row.reason in READ_AGAIN):
+        return row
+    AuditEntry.objects.create(
+        user=by, action="receipt_forced" if force else "receipt_replayed", subject=str(row.receipt), details={"reason": row.reason}
+    )
+    Submission.objects.filter(pk=row.pk).update(state=State.WAITING, reason="", detail="")
+    Job.objects.filter(task=TASK, ref=str(row.pk)).delete()  # a dead one
+    return judge(row.pk, force=force)
+
+
+@transaction.atomic
+def replay_many(receipts, *, by):
+    """Set many receipts to be read again by the workers; returns how many."""
+    rows = receipts.filter(state__in=[State.ERROR, State.REJECTED], reason__in=READ_AGAIN)
+    pks = list(rows.select_for_update(of=("self",), skip_locked=True).values_list("pk", flat=True)[:5000])
+    Submission.objects.filter(pk__in=pks).update(state=State.WAITING, reason="", detail="")
+    Job.objects.filter(task=TASK, ref__in=[str(pk) for pk in pks]).delete()
+    enqueue_many(TASK, pks)
+    AuditEntry.objects.create(user=by, action="receipts_replayed", details={"count": len(pks)})
+    return len(pks)

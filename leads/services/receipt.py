@@ -1,0 +1,185 @@
+"""Taking an enquiry in: check what can be checked at once, store the raw body with its job, answer after the commit."""
+
+import hashlib
+import uuid
+from dataclasses import dataclass, field
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from crm.core.jobs import enqueue
+from leads.capture import ADAPTERS, limits
+from leads.capture.base import Refused, clean, parse_body
+from leads.capture.traps import HOSTED
+from leads.models import Source, Submission
+from leads.services.judging import TASK, phone_region
+
+MAX_BODY = 1024 * 1024  # bytes, where the source says nothing
+PER_MINUTE = 60_000  # posts of a source with an address of its own: a limit for accidents, not for traffic
+PER_MINUTE_HOSTED = 60  # posts of one visitor to a hosted page
+REMEMBER = timedelta(hours=24)  # how long an Idempotency-Key counts
+KEEP_HEADERS = ("User-Agent", "Origin", "Referer", "Accept-Language", "X-Signature", "X-Request-Id", "X-Event-Id")
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """A request as far as a receipt needs it; ``raw`` is None where the body was too large to be read."""
+
+    method: str
+    path: str
+    content_type: str
+    headers: dict = field(repr=False)
+    raw: bytes | None = field(repr=False)
+    ip_hash: str = ""
+    own_host: str = ""
+    length: int = 0
+
+    @property
+    def kept_headers(self):
+        return {name: clean(self.headers[name])[:500] for name in KEEP_HEADERS if self.headers.get(name)}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """``submission`` is None where nothing was stored; ``status`` 202 means taken."""
+
+    status: int
+    submission: Submission | None = None
+    reason: str = ""
+    detail: str = ""
+    replayed: bool = False
+    retry_after: int = 0
+
+
+def find_source(key):
+    """The source of an address, or None; those without an address have no adapter."""
+    return Source.objects.select_related("consent").filter(key=key, adapter__in=ADAPTERS).first()
+
+
+def receive(source, envelope, *, key=None, key_optional=False):
+    """Take one enquiry in; returns the Answer. ``key``: the sender's Idempotency-Key.
+
+    ``key_optional``: another body under the same key is another enquiry (a form sent again after an edit).
+    """
+    hosted = envelope.path.startswith(HOSTED)
+    if seconds := _flooded(source, envelope, hosted):
+        return Answer(429, reason="flood", detail=_("Too many posts; try again later."), retry_after=seconds)
+    try:
+        check(source, envelope)
+    except Refused as refused:
+        return _refuse(source, envelope, refused)
+    if key is None:
+        return Answer(202, _store(source, envelope))
+    return _once(source, envelope, key, key_optional)
+
+
+def _flooded(source, envelope, hosted):
+    """Seconds to wait, where the source's limit is reached."""
+    limit = source.settings.get("per_minute")
+    if hosted:
+        return limits.wait((source.pk, envelope.ip_hash), int(limit or PER_MINUTE_HOSTED))
+    return limits.wait(source.pk, int(limit or PER_MINUTE))
+
+
+# --- Checks ------------------------------------------------------------------------------------------------------------
+
+
+def check(source, envelope):
+    """Raise Refused where the request cannot become an enquiry; no query, no write."""
+    if not source.is_active:
+        raise Refused(410, "source_off", _("This address takes no enquiries any more."))
+    limit = int(source.settings.get("max_body") or MAX_BODY)
+    if envelope.raw is None or len(envelope.raw) > limit:
+        raise Refused(413, "too_large", _("At most %d bytes are taken.") % limit)
+    if envelope.headers.get("Content-Encoding", "identity").lower() not in {"identity", ""}:
+        raise Refused(415, "unparseable", _("Compressed bodies are not taken."))
+    _check_origin(source, envelope)
+    body = _read(source, envelope)
+    parsed = ADAPTERS[source.adapter].parse(
+        body, source, headers=envelope.headers, region=phone_region(), path=envelope.path, received_at=timezone.now()
+    )
+    if parsed.kind == "lead" and not parsed.identities:
+        raise Refused(422, "no_contact", _("A phone, an e-mail or a messenger to answer to is needed."))
+
+
+def _check_origin(source, envelope):
+    allowed, origin = source.settings.get("origins") or [], envelope.headers.get("Origin", "")
+    if allowed and origin and not origin_allowed(source, origin) and urlsplit(origin).netloc != envelope.own_host:
+        raise Refused(403, "origin", _("Posts from this site are not allowed: %s") % clean(origin)[:100])
+
+
+def origin_allowed(source, origin):
+    """Whether a page of this origin may post: its host is listed (a list, or words) or below a listed ``*.host``."""
+    allowed = source.settings.get("origins") or []
+    allowed = allowed.replace(",", " ").split() if isinstance(allowed, str) else allowed
+    host = (urlsplit(origin).hostname or "").lower()
+    hosts = {(urlsplit(a).hostname if "//" in a else a.partition(":")[0]) or "" for a in map(str.lower, allowed)}
+    return bool(host) and (host in hosts or any(h.startswith("*.") and host.endswith(h[1:]) for h in hosts))
+
+
+def _read(source, envelope):
+    """The parsed body of a sender who proved to be who they should; a wrong proof weighs more than a broken body."""
+    adapter, body, broken = ADAPTERS[source.adapter], None, None
+    try:
+        body = parse_body(envelope.content_type, envelope.raw)
+    except Refused as refused:
+        broken = refused
+    if not source.secret and adapter.NEEDS_SECRET and not settings.LOCAL:
+        raise Refused(401, "unsigned", _("This source has no secret yet; it takes nothing until it has one."))
+    adapter.verify(envelope.headers, envelope.raw, source, body)
+    if broken:
+        raise broken
+    return body
+
+
+# --- Storing -----------------------------------------------------------------------------------------------------------
+
+
+def _row(source, envelope, **more):
+    raw = envelope.raw or b""
+    return Submission(
+        receipt=uuid.uuid4(), source=source, method=envelope.method, path=clean(envelope.path)[:500],
+        content_type=clean(envelope.content_type)[:200], headers=envelope.kept_headers, body=raw,
+        sha256=hashlib.sha256(raw).hexdigest(), ip_hash=envelope.ip_hash, **more,
+    )  # fmt: skip
+
+
+def _refuse(source, envelope, refused):
+    """Keep what was refused too: every receipt counts and says why."""
+    row = _row(
+        source, envelope, state=Submission.State.REJECTED, reason=refused.reason, detail=clean(str(refused.detail))[:500]
+    )
+    row.save(force_insert=True)
+    return Answer(refused.status, row, refused.reason, str(refused.detail))
+
+
+@transaction.atomic
+def _store(source, envelope, key=None):
+    row = _row(source, envelope, idempotency_key=key)
+    row.save(force_insert=True)
+    enqueue(TASK, row.pk)
+    return row
+
+
+def _once(source, envelope, key, key_optional):
+    """Store under the key, or answer as the first time; twenty at once make one receipt."""
+    for _attempt in range(3):
+        try:
+            return Answer(202, _store(source, envelope, key))
+        except IntegrityError:
+            former = Submission.objects.filter(source=source, idempotency_key=key).defer("body").first()
+        if former is None:
+            continue
+        if former.received_at < timezone.now() - REMEMBER:
+            Submission.objects.filter(pk=former.pk).update(idempotency_key=None)
+        elif former.sha256 == hashlib.sha256(envelope.raw).hexdigest():
+            return Answer(202, former, replayed=True)
+        elif key_optional:
+            return Answer(202, _store(source, envelope))
+        else:
+            break
+    return _refuse(source, envelope, Refused(422, "invalid", _("This Idempotency-Key was used with another body.")))

@@ -1,0 +1,35 @@
+"""Receipts as people look for them: by filters on indexed columns, and by a fragment of what was sent."""
+
+from urllib.parse import quote_plus
+
+from django.db.models import Q
+from django.db.models.expressions import RawSQL
+from django.db.models.fields import BooleanField
+
+from leads.models import Submission
+
+WINDOW = 5000  # receipts of the filter, latest first, whose bodies a search looks into
+
+
+def chosen(user, wanted):
+    """The receipts that a user may see, filtered by the cleaned data of ReceiptFilter, latest first."""
+    rows = Submission.objects.visible_to(user)
+    exact = {name: wanted[name] for name in ("source", "state", "reason") if wanted.get(name)}
+    if wanted.get("since"):
+        exact["received_at__date__gte"] = wanted["since"]
+    if wanted.get("until"):
+        exact["received_at__date__lte"] = wanted["until"]
+    rows = rows.filter(**exact).order_by("-id")
+    return holding(rows, wanted["q"]) if wanted.get("q") else rows
+
+
+def holding(rows, fragment):
+    """Those of the latest ``WINDOW`` rows whose body, receipt number or parsed fields hold the fragment."""
+    fragment = fragment.strip()
+    window = rows.values("pk")[:WINDOW]
+    raw = [fragment.encode(), quote_plus(fragment).encode()]
+    found = RawSQL("(position(%s in body) > 0 or position(%s in body) > 0)", raw, output_field=BooleanField())
+    like = f"%{fragment.replace(chr(92), chr(92) * 2).replace('%', chr(92) + '%').replace('_', chr(92) + '_')}%"
+    parsed = RawSQL("(leads_submission.parsed::text ilike %s)", [like], output_field=BooleanField())
+    number = RawSQL("(leads_submission.receipt::text = %s)", [fragment.lower()], output_field=BooleanField())
+    return Submission.objects.filter(pk__in=window).filter(Q(found) | Q(parsed) | Q(number)).order_by("-id")

@@ -1,0 +1,97 @@
+"""Doors for enquiries: made and checked the same by command, page and admin."""
+
+import re
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from leads.capture import ADAPTERS, PSEUDO
+from leads.capture.fields import TARGETS
+from leads.models import Origin, Source
+
+RESERVED = {"new", *PSEUDO}  # an address of ours, and sources that are made by themselves
+_HOST = re.compile(r"(?:https?://)?(?:\*\.)?[a-z0-9_.-]+(?::\d{1,5})?/?", re.IGNORECASE)
+NUMBERS = {  # setting → (least, most)
+    "per_minute": (1, 10_000_000),
+    "visits_per_minute": (1, 10_000_000),
+    "max_body": (1024, 5 * 1024 * 1024),
+    "max_field": (100, 100_000),
+}
+
+
+def check_key(key):
+    if key in RESERVED:
+        raise ValidationError(_("The key “%s” is taken by the product itself.") % key)
+
+
+def hosts(settings):
+    stated = settings.get("origins") or []
+    return stated.replace(",", " ").split() if isinstance(stated, str) else list(stated)
+
+
+def check_settings(settings):
+    """Raise ValidationError where a known setting has no sense; names that we do not know are the adapter's own."""
+    if not isinstance(settings, dict):
+        raise ValidationError(_("Settings are a list of names and values."))
+    for name, (least, most) in NUMBERS.items():
+        value = settings.get(name)
+        if value is not None and not (isinstance(value, int) and not isinstance(value, bool) and least <= value <= most):
+            raise ValidationError(
+                _("%(name)s must be a whole number from %(least)d to %(most)d.")
+                % {"name": name, "least": least, "most": most}
+            )
+    for host in hosts(settings):
+        if not isinstance(host, str) or not _HOST.fullmatch(host):
+            raise ValidationError(_("This is no host name: %s") % host)
+    _check_mapping(settings.get("mapping") or {})
+    _check_redirect(settings)
+
+
+def _check_mapping(mapping):
+    if not isinstance(mapping, dict):
+        raise ValidationError(_("The mapping is a list of names: theirs and ours."))
+    for path, name in mapping.items():
+        if not isinstance(name, str) or not (name in TARGETS or name == "-" or re.fullmatch(r"custom\..{1,60}", name)):
+            raise ValidationError(
+                _("“%(path)s”: we have no field “%(name)s”. There are: %(names)s, custom.<name>, - (ignore)")
+                % {"path": path, "name": name, "names": ", ".join(TARGETS)}
+            )
+
+
+def _check_redirect(settings):
+    if not (target := settings.get("redirect")):
+        return
+    parts = urlsplit(str(target))
+    allowed = {(urlsplit(h).hostname if "//" in h else h.partition(":")[0]) for h in hosts(settings)}
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValidationError(_("This is no address of a page: %s") % target)
+    inside = any(h and (parts.hostname == h or (h.startswith("*.") and parts.hostname.endswith(h[1:]))) for h in allowed)
+    if not inside:
+        raise ValidationError(_("The page after sending must be on one of the sites that may post."))
+
+
+def _origin(name):
+    """The dictionary's row for enquiries that do not say where they come from."""
+    return Origin.objects.get_or_create(name=name[:120])[0]
+
+
+@transaction.atomic
+def add(*, key, adapter, name="", secret="", settings=None, **more):
+    """Make a source; raises ValidationError (also for a key that is taken)."""
+    if adapter not in ADAPTERS:
+        raise ValidationError(_("There is no adapter “%(name)s”; there are: %(names)s") % {"name": adapter, "names": ", ".join(ADAPTERS)})
+    check_key(key)
+    check_settings(settings or {})
+    source = Source(key=key, name=name or key, adapter=adapter, secret=secret, settings=settings or {}, **more)
+    source.full_clean(exclude=["origin", "consent"])
+    return saved(source)
+
+
+def saved(source):
+    """Save a source; one without an origin of its own gets that of its name, so that no enquiry is without one."""
+    if source.origin_id is None:
+        source.origin = _origin(source.name)
+    source.save()
+    return source

@@ -1,0 +1,77 @@
+"""Pages of the company's site, seen by visitors who agreed to be remembered; a visitor's id merges no people."""
+
+import re
+import uuid
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from leads import identity
+from leads.capture import limits
+from leads.capture.base import Refused, parse_body, read_json
+from leads.models import Identity, Kind, Lead, PageView, Status
+from leads.services.receipt import origin_allowed
+from leads.services.timeline import record
+
+MAX_BODY = 4096  # bytes
+PER_MINUTE = 240  # page views of one address
+AGAIN = timedelta(minutes=30)  # the same page counts once in so long
+
+
+def flooded(source, ip_hash):
+    return limits.wait(("visit", source.pk, ip_hash), int(source.settings.get("visits_per_minute") or PER_MINUTE))
+
+
+def allowed(source, origin):
+    return not source.settings.get("origins") or not origin or origin_allowed(source, origin)
+
+
+def plain_fields(envelope):
+    """The last value of each field of a form body, for a Django form; empty where the body cannot be read."""
+    try:
+        body = parse_body(envelope.content_type, envelope.raw or b"")
+    except Refused:
+        return {}
+    return {name: values[-1] for name, values in body.fields.items()}
+
+
+def _read(raw):
+    """(visitor, url, title, referrer) of a beacon, or None."""
+    try:
+        data, _warnings = read_json(raw)
+        visitor = uuid.UUID(str(data["v"]))
+        url = identity.line(data["u"], 500)
+    except (Refused, KeyError, TypeError, ValueError):
+        return None
+    title, referrer = (identity.line(data.get(name), width) for name, width in (("t", 200), ("r", 500)))
+    return (visitor, url.split("#")[0], title, referrer) if re.match(r"https?://\S", url) else None
+
+
+@transaction.atomic
+def seen(source, raw):
+    """Keep a page view; returns it, or None for what is no page view. Known people get it on the timeline of their
+    open lead, the same page once in half an hour."""
+    facts = _read(raw)
+    if facts is None:
+        return None
+    visitor, url, title, referrer = facts
+    person_id = Identity.objects.filter(kind=Identity.Kind.VISITOR, scope="", value=str(visitor)).values_list("person", flat=True).first()
+    again = person_id and _seen_lately(visitor, url)
+    view = PageView.objects.create(
+        visitor=visitor, person_id=person_id, source=source, url=url, title=title, referrer=referrer
+    )
+    if person_id and not again:
+        _tell(person_id, view)
+    return view
+
+
+def _seen_lately(visitor, url):
+    since = timezone.now() - AGAIN
+    return PageView.objects.filter(visitor=visitor, url=url, at__gte=since).exists()
+
+
+def _tell(person_id, view):
+    lead = Lead.objects.filter(person_id=person_id, status=Status.OPEN).order_by("-id").first()
+    if lead:
+        record(lead, Kind.PAGE_VIEW, text=view.title or view.url, url=view.url, title=view.title, referrer=view.referrer)

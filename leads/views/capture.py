@@ -1,0 +1,215 @@
+"""Doors that are open to all: posts of enquiries, hosted form pages, page views of the company's site."""
+
+import hashlib
+import hmac
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import RequestDataTooBig
+from django.http import Http404, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http.request import UnreadablePostError
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods, require_safe
+
+from leads.capture import traps
+from leads.forms.capture import HostedForm
+from leads.services import receipt, visits
+
+JSON_TYPES = ("application/json", "+json", "text/plain")
+
+
+# --- The request -------------------------------------------------------------------------------------------------------
+
+
+def client_address(request):
+    """The sender's address: as many X-Forwarded-For hops are believed as there are trusted proxies."""
+    hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",") if hop.strip()]
+    trusted = settings.TRUSTED_PROXIES
+    return hops[-trusted] if trusted and len(hops) >= trusted else request.META.get("REMOTE_ADDR") or ""
+
+
+def ip_hash(request):
+    """Tells senders apart without keeping their addresses."""
+    return hmac.new(settings.SECRET_KEY.encode(), client_address(request).encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def _raw(request, limit):
+    """(body or None where it is larger than ``limit``, declared length)."""
+    try:
+        length = int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        length = 0
+    try:
+        return (None if length > limit else request.body), length
+    except RequestDataTooBig:
+        return None, length
+
+
+def _envelope(request, source):
+    raw, length = _raw(request, int(source.settings.get("max_body") or receipt.MAX_BODY))
+    return receipt.Envelope(
+        method=request.method, path=request.path, content_type=request.META.get("CONTENT_TYPE", ""),
+        headers=request.headers, raw=raw, ip_hash=ip_hash(request), own_host=request.get_host(), length=length,
+    )  # fmt: skip
+
+
+def _wants_json(request):
+    accept = request.headers.get("Accept", "")
+    kind = request.META.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+    return kind.endswith(JSON_TYPES) or ("application/json" in accept and "text/html" not in accept)
+
+
+# --- Posts of enquiries ------------------------------------------------------------------------------------------------
+
+
+@csrf_exempt  # senders are other sites and programs; what they may do is to leave an enquiry
+@login_not_required
+@require_http_methods(["POST", "OPTIONS"])
+def capture(request, key, rest=""):
+    """Take an enquiry at the source's address or anywhere below it."""
+    source = receipt.find_source(key)
+    if source is None:
+        return JsonResponse({"error": "unknown", "detail": ""}, status=404)
+    if request.method == "OPTIONS":
+        return _cors(HttpResponse(status=204), request, source)
+    once = request.headers.get("Idempotency-Key")
+    if once is not None and not (0 < len(once) <= 128 and once.isascii() and once.isprintable()):
+        return JsonResponse({"error": "idempotency_key", "detail": "1–128 printable ASCII characters"}, status=400)
+    try:
+        answer = receipt.receive(source, _envelope(request, source), key=once)
+    except UnreadablePostError:  # the sender hung up in the middle: there is nobody to answer and nothing to keep
+        return HttpResponse(status=400)
+    return _cors(_answered(request, source, answer), request, source)
+
+
+def _answered(request, source, answer):
+    if answer.status != 202:
+        return _refused(request, source, answer)
+    if _wants_json(request) or source.settings.get("answer") == "json":
+        body = {"receipt": str(answer.submission.receipt), "state": "waiting"}
+        response = JsonResponse(body, status=202)
+    else:
+        response = HttpResponse(status=303, headers={"Location": thanks_url(source)})
+    if answer.replayed:
+        response["Idempotent-Replayed"] = "true"
+    return response
+
+
+def _refused(request, source, answer):
+    if "text/html" in request.headers.get("Accept", "") and not _wants_json(request):
+        context = {"source": source, "answer": answer}
+        response = render(request, "leads/capture/refused.html", context, status=answer.status)
+    else:
+        receipt_id = {"receipt": str(answer.submission.receipt)} if answer.submission else {}
+        body = {"error": answer.reason, "detail": str(answer.detail), **receipt_id}
+        response = JsonResponse(body, status=answer.status)
+    if answer.retry_after:
+        response["Retry-After"] = str(answer.retry_after)
+    if answer.status == 401:
+        response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _cors(response, request, source):
+    """Pages of the source's own sites may post by script; nobody else is told anything."""
+    origin = request.headers.get("Origin", "")
+    if origin and receipt.origin_allowed(source, origin):
+        response["Access-Control-Allow-Origin"] = origin
+        response["Access-Control-Allow-Methods"] = "POST"
+        response["Access-Control-Allow-Headers"] = "Content-Type, Idempotency-Key"
+    response["Vary"] = "Origin, Accept"
+    return response
+
+
+def thanks_url(source):
+    """Where a person goes after the form: the source's own page, or ours."""
+    return source.settings.get("redirect") or reverse("leads:form_thanks", args=[source.key])
+
+
+# --- Hosted form page --------------------------------------------------------------------------------------------------
+
+
+def _hosted(key):
+    source = receipt.find_source(key)
+    if source is None or source.adapter != "web-form":
+        raise Http404
+    return source
+
+
+@csrf_exempt  # no session takes part, and a form that was open for a day must still be taken
+@login_not_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def form(request, key):
+    """The page of a source's form: errors before thanks, then the same receipt as for any post."""
+    source = _hosted(key)
+    if not source.is_active:
+        return render(request, "leads/capture/closed.html", {"source": source}, status=410)
+    if request.method != "POST":
+        blank = HostedForm(source=source, token=traps.issue(source, timezone.now()), marks=request.GET)
+        return _form_page(request, source, blank)
+    return _form_sent(request, source, _envelope(request, source))
+
+
+def _form_sent(request, source, envelope):
+    fields = visits.plain_fields(envelope)
+    filled = HostedForm(fields, source=source)
+    caught = bool(fields.get(traps.HONEYPOT))
+    if not caught and envelope.raw is not None and not filled.is_valid():
+        return _form_page(request, source, filled, status=422)
+    token = fields.get(traps.TOKEN)
+    key = f"form:{hashlib.sha256(token.encode()).hexdigest()}" if token else None
+    answer = receipt.receive(source, envelope, key=key, key_optional=True)
+    if answer.status == 202 or (caught and answer.reason in {"no_contact", "too_long"}):
+        return HttpResponseRedirect(thanks_url(source), status=303)
+    filled.add_error(None, str(answer.detail))
+    response = _form_page(request, source, filled, status=answer.status)
+    if answer.retry_after:
+        response["Retry-After"] = str(answer.retry_after)
+    return response
+
+
+def _form_page(request, source, filled, status=200):
+    context = {"source": source, "form": filled}
+    response = render(request, "leads/capture/form.html", context, status=status)
+    response["Cache-Control"] = "no-store"
+    if source.settings.get("redirect"):  # Chromium holds a form's redirects to form-action as well
+        response._csp_update = {"form-action": [source.settings["redirect"].split("?")[0]]}
+    return response
+
+
+@login_not_required
+@require_safe
+def thanks(request, key):
+    return render(request, "leads/capture/thanks.html", {"source": _hosted_or_any(key)})
+
+
+def _hosted_or_any(key):
+    source = receipt.find_source(key)
+    if source is None:
+        raise Http404
+    return source
+
+
+# --- Page views --------------------------------------------------------------------------------------------------------
+
+
+@csrf_exempt  # a beacon from the company's own site: no cookie, no session
+@login_not_required
+@require_http_methods(["POST"])
+def visit(request, key):
+    """One page seen by a visitor who agreed to be remembered; 204 whatever it led to."""
+    source = receipt.find_source(key)
+    if source is None or not source.is_active:
+        return HttpResponse(status=404 if source is None else 410)
+    raw, _length = _raw(request, visits.MAX_BODY)
+    if raw is None:
+        return HttpResponse(status=413)
+    if seconds := visits.flooded(source, ip_hash(request)):
+        return HttpResponse(status=429, headers={"Retry-After": str(seconds)})
+    if not visits.allowed(source, request.headers.get("Origin", "")):
+        return HttpResponse(status=403)
+    seen = visits.seen(source, raw)
+    return HttpResponse(status=204 if seen else 400)

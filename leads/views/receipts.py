@@ -1,0 +1,134 @@
+"""What came in at every door, and what became of it."""
+
+from functools import wraps
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST, require_safe
+
+from leads.forms.receipts import ReceiptFilter
+from leads.models import Lead, Submission
+from leads.services import judging
+from leads.services.ledger import daily, ledger
+from leads.services.receipt_search import WINDOW, chosen
+from leads.views.answers import away
+
+ROWS = 50
+SHOWN = 20_000  # characters of a raw body on the page
+DAYS = 14
+
+
+def readers(view):
+    """Receipts hold contacts of anyone: heads, marketers and administrators read them."""
+
+    @wraps(view)
+    def checked(request, *args, **kwargs):
+        if not (request.user.sees_all or request.user.is_head):
+            raise PermissionDenied(_("Receipts are for heads of sales, marketers and administrators."))
+        return view(request, *args, **kwargs)
+
+    return checked
+
+
+def _may_replay(user):
+    return user.is_administrator or user.is_head
+
+
+@require_safe
+@readers
+def index(request):
+    found = ReceiptFilter(request.GET)
+    valid = found.is_valid()
+    rows = chosen(request.user, found.cleaned_data) if valid else Submission.objects.none()
+    after = request.GET.get("after", "")
+    place = int(after) if after.isascii() and after.isdigit() and len(after) < 19 else None
+    page = rows.filter(pk__lt=place) if place else rows
+    page = list(page.select_related("source", "lead").defer("body", "headers")[: ROWS + 1])
+    context = {
+        "form": found,
+        "rows": page[:ROWS],
+        "next_url": _next(request, page[ROWS - 1].pk) if len(page) > ROWS else "",
+        "window": WINDOW if valid and found.cleaned_data["q"] else 0,
+        "may_replay": _may_replay(request.user),
+        "query": request.GET.urlencode(),
+    }
+    return render(request, "leads/receipts.html", context, status=200 if valid else 422)
+
+
+def _next(request, pk):
+    query = request.GET.copy()
+    query["after"] = str(pk)
+    return f"{request.path}?{query.urlencode()}"
+
+
+@require_safe
+@readers
+def receipt(request, pk):
+    """One receipt: the raw body escaped, what was read in it, and why it is what it is."""
+    rows = Submission.objects.visible_to(request.user).select_related("source", "lead", "person")
+    row = get_object_or_404(rows, pk=pk)
+    lead = row.lead_id and Lead.objects.visible_to(request.user).filter(pk=row.lead_id).first()
+    context = {
+        "row": row,
+        "lead": lead,
+        "raw": bytes(row.body).decode("utf-8", "backslashreplace")[:SHOWN],
+        "cut": len(row.body) > SHOWN,
+        "parsed": _parsed(row),
+        "can_replay": _may_replay(request.user) and judging.may_replay(row),
+        "reads_again": row.reason in judging.READ_AGAIN,
+    }
+    return render(request, "leads/receipt.html", context)
+
+
+def _parsed(row):
+    """(name, value) of what was read, signs of identity first."""
+    parsed = dict(row.parsed or {})
+    signs = [(sign["kind"], sign["value"]) for sign in parsed.pop("identities", [])]
+    marks, custom = parsed.pop("marks", {}), parsed.pop("custom", {})
+    plain = [(name, ", ".join(map(str, v)) if isinstance(v, list) else v) for name, v in parsed.items() if v not in ("", False)]
+    return [*signs, *plain, *custom.items(), *marks.items()]
+
+
+@require_POST
+@readers
+def replay(request, pk):
+    """Read one receipt again; ``force`` makes a lead of what a trap or a check held back."""
+    if not _may_replay(request.user):
+        raise PermissionDenied
+    row = get_object_or_404(Submission.objects.visible_to(request.user), pk=pk)
+    row = judging.replay(row, by=request.user, force=request.POST.get("force") == "1")
+    if row is None:
+        raise Http404
+    made = row.state in {Submission.State.LEAD, Submission.State.MERGED}
+    text = _("The receipt has become a lead.") if made else _("Nothing has changed: %s") % row.get_reason_display()
+    url = reverse("leads:receipt", args=[row.pk])
+    return away(request, url, text, level="success" if made else "warning")
+
+
+@require_POST
+@readers
+def replay_all(request):
+    """Set every receipt of the filter that reading again may mend to be judged anew."""
+    found = ReceiptFilter(request.POST)
+    if not _may_replay(request.user) or not found.is_valid():
+        raise PermissionDenied
+    count = judging.replay_many(chosen(request.user, found.cleaned_data).order_by(), by=request.user)
+    text = ngettext("%d receipt is being read again.", "%d receipts are being read again.", count) % count
+    return away(request, f"{reverse('leads:receipts')}?{request.POST.urlencode()}", text)
+
+
+@require_safe
+@readers
+def ledger_page(request):
+    """The days of all sources or one: received = leads + merged + spam + rejected + errors + waiting."""
+    found = ReceiptFilter(request.GET)
+    if not found.is_valid():
+        return render(request, "leads/receipts_ledger.html", {"form": found, "days": []}, status=422)
+    rows = chosen(request.user, {name: found.cleaned_data[name] for name in ("source", "since", "until")})
+    days = daily(rows)[: 366 if found.cleaned_data["since"] else DAYS]
+    context = {"form": found, "days": days, "total": ledger(rows), "source": found.cleaned_data["source"]}
+    return render(request, "leads/receipts_ledger.html", context)
