@@ -3,7 +3,11 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from crm.api import urls as api_urls
+from crm.home import home
+
 urlpatterns = [
+    path("", home, name="home"),
     path("", include("crm.core.urls")),
     path("", include("leads.urls")),
     path("", include("deals.urls")),
@@ -11,6 +15,7 @@ urlpatterns = [
     path("", include("routing.urls")),
     path("", include("nurturing.urls")),
     path("", include("analytics.urls")),
+    path("api/v1/", api_urls),
     path("admin/", admin.site.urls),
 ]
 handler400 = "crm.core.views.bad_request"

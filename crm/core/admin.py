@@ -1,0 +1,164 @@
+"""Users, teams, calendars, company settings, keys, dead jobs."""
+
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import UserChangeForm
+from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from crm.core import jobs
+from crm.core.admin_base import ReadOnlyAdmin
+from crm.core.models import (
+    Absence,
+    ApiKey,
+    AuditEntry,
+    Calendar,
+    Holiday,
+    Hours,
+    Job,
+    Organisation,
+    Role,
+    Skill,
+    Team,
+    User,
+)
+
+admin.site.unregister(Group)  # rights follow the role
+
+
+class AbsenceInline(admin.TabularInline):
+    model = Absence
+    extra = 0
+
+
+class UserForm(UserChangeForm):
+    def clean(self):
+        cleaned = super().clean()
+        stays = cleaned.get("role") == Role.ADMIN and cleaned.get("is_active")
+        admins = User.objects.filter(role=Role.ADMIN, is_active=True)
+        if not stays and set(admins.values_list("pk", flat=True)) == {self.instance.pk}:
+            raise ValidationError(_("This is the last administrator: somebody must be left to run the system."))
+        return cleaned
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin):
+    form = UserForm
+    inlines = [AbsenceInline]
+    list_display = ["username", "first_name", "last_name", "role", "team", "grade", "takes_leads", "is_active"]
+    list_filter = ["role", "team", "is_active", "takes_leads"]
+    list_select_related = ["team"]
+    filter_horizontal = ["skills"]
+    readonly_fields = ["last_login", "date_joined"]
+    fieldsets = [
+        (None, {"fields": ["username", "password", "is_active"]}),
+        (gettext_lazy("Person"), {"fields": ["first_name", "last_name", "email", "phone", "job_title", "signature"]}),
+        (gettext_lazy("Rights"), {"fields": ["role", "team", "sees_team", "may_export"]}),
+        (
+            gettext_lazy("Routing"),
+            {"fields": ["takes_leads", "weight", "capacity", "grade", "skills", "calendar", "time_zone"]},
+        ),
+        (gettext_lazy("Interface"), {"fields": ["language", "theme"]}),
+        (gettext_lazy("History"), {"fields": ["last_login", "date_joined"]}),
+    ]
+    add_fieldsets = [
+        (
+            None,
+            {
+                "classes": ["wide"],
+                "fields": ["username", "first_name", "last_name", "email", "role", "team", "usable_password", "password1", "password2"],
+            },
+        )
+    ]
+
+    def has_delete_permission(self, request, obj=None):
+        return False  # people are switched off; their leads and history stay
+
+
+@admin.register(Team)
+class TeamAdmin(admin.ModelAdmin):
+    list_display = ["name", "specialisation"]
+    filter_horizontal = ["heads"]
+    search_fields = ["name"]
+
+
+@admin.register(Skill)
+class SkillAdmin(admin.ModelAdmin):
+    search_fields = ["name"]
+
+
+class HoursInline(admin.TabularInline):
+    model = Hours
+    extra = 1
+
+
+class HolidayInline(admin.TabularInline):
+    model = Holiday
+    extra = 1
+
+
+@admin.register(Calendar)
+class CalendarAdmin(admin.ModelAdmin):
+    list_display = ["name", "is_default"]
+    inlines = [HoursInline, HolidayInline]
+
+
+@admin.register(Absence)
+class AbsenceAdmin(admin.ModelAdmin):
+    list_display = ["user", "starts_at", "ends_at", "reason"]
+    list_select_related = ["user"]
+    date_hierarchy = "starts_at"
+
+
+@admin.register(Organisation)
+class OrganisationAdmin(admin.ModelAdmin):
+    list_display = ["name", "currency", "time_zone", "language"]
+
+    def has_add_permission(self, request):
+        return not Organisation.objects.exists()
+
+    def has_delete_permission(self, request, obj=None):
+        return False
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(admin.ModelAdmin):
+    list_display = ["name", "prefix", "user", "is_active", "created_at", "used_at"]
+    list_select_related = ["user"]
+    readonly_fields = ["prefix", "created_at", "used_at"]
+
+    def get_fields(self, request, obj=None):
+        return ["name", "user", "is_active", *(self.readonly_fields if obj else [])]
+
+    def save_model(self, request, obj, form, change):
+        if change:
+            return super().save_model(request, obj, form, change)
+        made, token = ApiKey.issue(name=obj.name, user=obj.user)
+        obj.pk, obj.prefix, obj.digest = made.pk, made.prefix, made.digest
+        text = _("The key, shown this once: %s")
+        return self.message_user(request, text % token, messages.WARNING)
+
+
+@admin.register(Job)
+class JobAdmin(ReadOnlyAdmin):
+    list_display = ["task", "ref", "queue", "due_at", "attempts", "crashes", "dead", "error"]
+    list_filter = ["dead", "queue", "task"]
+    search_fields = ["=ref"]
+    actions = ["replay"]
+
+    @admin.action(description=gettext_lazy("Run again"), permissions=["view"])
+    def replay(self, request, queryset):
+        count = jobs.replay(queryset)
+        text = ngettext("%(count)d job will run again.", "%(count)d jobs will run again.", count)
+        self.message_user(request, text % {"count": count}, messages.SUCCESS)
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    list_display = ["at", "user", "action", "subject"]
+    list_filter = ["action"]
+    list_select_related = ["user"]
+
+
