@@ -5,6 +5,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q, Value
 from django.db.models.functions import Lower, Now, Replace
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 from django_fsm import GET_STATE, FSMField, transition
@@ -115,6 +116,15 @@ class Deal(RefreshMixin, models.Model):
 
     def __str__(self):
         return self.title
+
+    @property
+    def is_open(self):
+        return self.status == Status.OPEN
+
+    @property
+    def close_passed(self):
+        """The day on which it was to be closed has gone by, and it is open."""
+        return self.is_open and self.expected_close is not None and self.expected_close < timezone.localdate()
 
     @transition(field=stage, source="*", target=GET_STATE(lambda self, to, by=None: resolve(self, to, by=by)))
     def move(self, to, *, by=None):

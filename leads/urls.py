@@ -1,6 +1,7 @@
 from django.urls import path, re_path
 
 from leads.views import (
+    board,
     capture,
     card,
     export,
@@ -29,6 +30,9 @@ urlpatterns = [
     path("leads/export.<str:form>", export.leads, name="export"),
     path("search/", lists.search, name="search"),
     path("day/next/", home.next_card, name="next_card"),
+    # board
+    path("leads/board/", board.board, name="board"),
+    path("leads/board/<int:stage>/", board.column, name="board_column"),
     # card: the lead's card, its timeline and tasks
     path("leads/<int:pk>/", card.card, name="card"),
     path("leads/<int:pk>/parts/<slug:part>/", card.parts, name="card_part"),

@@ -9,14 +9,15 @@ from crm.core import funnel
 from crm.core.funnel import GateRefused, entry_stage, missing_fields
 from crm.core.models import Organisation, Reason
 from deals.models import Deal, DealStageMove, Status
-from deals.services.cards import checked
+from deals.services.cards import checked, edit
 from deals.services.history import locked, sum_of, tell
 from leads.models import Kind
 from leads.models import Status as LeadStatus
+from leads.services import cards as lead_cards
 from leads.services import funnel as lead_funnel
 
 TITLE = 200
-CLOSING = ["status", "lost_reason", "closed_at", "version", "amount"]
+CLOSING = ["status", "lost_reason", "closed_at", "version"]
 
 
 def title_for(lead):
@@ -27,20 +28,22 @@ def title_for(lead):
 
 
 @transaction.atomic
-def convert(lead, *, by=None, title=None, amount=None, expected_close=None, pipeline=None):
+def convert(lead, *, by=None, title=None, amount=None, expected_close=None, pipeline=None, facts=None):
     """Open the lead's deal and close the lead as converted; called again it returns the same deal.
 
-    ``amount`` defaults to the lead's budget. Raises GateRefused (fields of the lead lack), TransitionNotAllowed
-    (a rejected lead) or ValidationError.
+    ``amount`` defaults to the lead's budget; ``facts``: fields of the lead to fill in first, as ``cards.edit`` takes
+    them. Raises GateRefused (fields of the lead lack), TransitionNotAllowed (a rejected lead) or ValidationError.
     """
     lead = lead_funnel.locked(lead)
     deal = Deal.objects.filter(lead=lead).first()
     if deal and lead.status != LeadStatus.OPEN:
         return deal
+    if facts:
+        lead = lead_cards.edit(lead, facts, by=by)
     lead_funnel.convert(lead, by=by)
     if deal:  # reopened after an earlier conversion: its deal is still its deal
         return deal
-    deal = open_deal(
+    return open_deal(
         lead.person,
         by=by,
         lead=lead,
@@ -51,7 +54,6 @@ def convert(lead, *, by=None, title=None, amount=None, expected_close=None, pipe
         company=lead.company,
         pipeline=pipeline,
     )
-    return deal
 
 
 @transaction.atomic
@@ -140,13 +142,16 @@ def move_stage(deal, to, *, by=None, version=None):
 
 
 @transaction.atomic
-def win(deal, *, by=None, amount=None, version=None):
-    """Close as won; ``amount`` sets the sum where there are no lines. Raises as ``move_stage``, and ValidationError."""
+def win(deal, *, by=None, amount=None, changes=None, version=None):
+    """Close as won; ``amount`` and ``changes`` (as ``edit`` takes them) are filled in first, both or neither.
+
+    Raises as ``move_stage``, and ValidationError. The stages that the deal has not reached are asked as well.
+    """
     deal = locked(deal, version=version)
     _must_be_open(deal)
-    if amount is not None and not deal.lines.exists():
-        deal.amount = amount
-        checked(deal, "amount")
+    changes = (changes or {}) | ({} if amount is None else {"amount": amount})
+    if changes:
+        deal = edit(deal, changes, by=by)
     funnel.check_way_out(deal)
     deal.win()
     _close(deal, DealStageMove.Kind.WON, by=by)
