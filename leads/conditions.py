@@ -65,9 +65,14 @@ CUSTOM = "custom."  # a field of the lead's own: "custom.contract_no"
 @dataclass(frozen=True)
 class Outcome:
     holds: bool
-    why: str  # the first test that failed, or all that held, in words
-    failed: dict | None = None  # that test, to be put into words in another language later
+    condition: list
+    failed: dict | None = None  # the first test that did not hold
     have: object = None  # what the lead has in its field
+
+    @property
+    def why(self):
+        """The first test that failed, or all that held, in words of the active language."""
+        return all_in_words(self.condition) if self.holds else failure_in_words(self.failed, self.have)
 
 
 def fold(value):
@@ -135,9 +140,8 @@ def check(condition, facts):
     """The outcome of a condition with the reason in words, in the active language."""
     for test in condition:
         if not holds(test, facts):
-            have = facts.get(test["field"])
-            return Outcome(False, failure_in_words(test, have), test, have)
-    return Outcome(True, all_in_words(condition))
+            return Outcome(False, condition, test, facts.get(test["field"]))
+    return Outcome(True, condition)
 
 
 def uses(conditions, field):
