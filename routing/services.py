@@ -6,7 +6,6 @@ rule, in the order of their keys. Every decision is an Assignment with its trace
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from decimal import Decimal
 
 from django.db import connection, transaction
 from django.db.models import Count, Exists, OuterRef, Q, Sum
@@ -155,26 +154,24 @@ def _give(lead, decision, how):
 
 
 def _book(rule, entries, given):
-    """Write the ledger and bring the counters along. ``entries``: assignment → {user: delta}."""
-    rows = [
-        DebtEntry(assignment_id=assignment, rule=rule, user_id=user, delta=delta)
-        for assignment, deltas in entries.items()
-        for user, delta in deltas.items()
-        if delta
-    ]
-    DebtEntry.objects.bulk_create(rows, batch_size=2000)
-    total = {}
-    for row in rows:
-        total[row.user_id] = total.get(row.user_id, 0) + row.delta
-    users = sorted(total.keys() | given.keys())
+    """Write the ledger and bring the counters along, in one statement. ``entries``: assignment → {user: delta}."""
+    rows = [(a, user, delta) for a, deltas in entries.items() for user, delta in deltas.items() if delta]
+    users = sorted(given)
     sql = """
-        update routing_debt d set debt = d.debt + n.delta, given = d.given + n.given
-        from unnest(%s::bigint[], %s::numeric[], %s::int[]) as n(user_id, delta, given)
-        where d.rule_id = %s and d.user_id = n.user_id"""
+        with entry as (
+          insert into routing_debtentry (rule_id, assignment_id, user_id, delta)
+          select %s, * from unnest(%s::bigint[], %s::bigint[], %s::numeric[])
+          returning user_id, delta),
+        moved as (
+          select user_id, sum(delta) as delta, sum(given) as given from (
+            select user_id, delta, 0 as given from entry
+            union all select user_id, 0, given from unnest(%s::bigint[], %s::int[]) as g(user_id, given)) m
+          group by user_id)
+        update routing_debt d set debt = d.debt + moved.delta, given = d.given + moved.given
+        from moved where d.rule_id = %s and d.user_id = moved.user_id"""
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
     with connection.cursor() as cursor:
-        cursor.execute(
-            sql, [users, [total.get(u, Decimal(0)) for u in users], [given.get(u, 0) for u in users], rule.pk]
-        )
+        cursor.execute(sql, [rule.pk, *columns, users, [given[user] for user in users], rule.pk])
 
 
 # --- the trace -------------------------------------------------------------------------------------------------------
@@ -232,7 +229,7 @@ def _park(lead, decision):
         lead.owner = None
     if decision.until is None:
         for head in heads_of(lead):
-            notify(head, "nobody", url=reverse("leads:card", args=[lead.pk]), lead=lead.pk, name=str(lead))
+            notify(head, "unassigned", url=reverse("leads:card", args=[lead.pk]), lead=lead.pk, name=str(lead))
     return row
 
 
@@ -256,7 +253,8 @@ def deal_pool(*, after=None, now=None, limit=CHUNK):
     ended, (score, key); returns where this one ended, None when it was the last.
     """
     now = now or timezone.now()
-    waiting = Lead.objects.open().filter(owner=None).filter(Q(parked_until__lte=now) | Q(parked_until=None) & Exists(PARKED))
+    due = Q(parked_until__lte=now) | Q(parked_until=None) & Exists(PARKED)
+    waiting = Lead.objects.open().filter(due, owner=None)
     if after:
         score, pk = after
         waiting = waiting.filter(Q(score__lt=score) | Q(score=score, pk__gt=pk))

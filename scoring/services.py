@@ -107,7 +107,11 @@ def _sheets(leads, interaction=None):
     sums = (
         Evidence.objects.filter(lead__in=leads)
         .values_list("lead_id", "rule_id", "kind")
-        .annotate(total=Sum("points"), times=Count("id", filter=Q(step=0, withdraws=False)), here=Count("id", filter=here))
+        .annotate(
+            total=Sum("points"),
+            times=Count("id", filter=Q(step=0, withdraws=False)),
+            here=Count("id", filter=here),
+        )
         .order_by()
     )
     sheets = {lead.pk: Sheet() for lead in leads}

@@ -1,4 +1,6 @@
-from django.urls import path  # noqa: F401
+from django.urls import path
+
+from scoring import views
 
 app_name = "scoring"
-urlpatterns = []
+urlpatterns = [path("leads/<int:lead_pk>/score/", views.panel, name="panel")]

@@ -52,7 +52,7 @@ def run_step(ref):
 
 @job("crm.imported", queue="bulk")
 def imported(ref):
-    """Scores and owners for a chunk of an imported list; ``ref``: "<first lead>-<last lead>", at most some thousands."""
+    """Scores and owners for a chunk of an imported list; ``ref``: "<first lead>-<last lead>", some thousands."""
     first, last = map(int, ref.split("-"))
     leads = Lead.objects.filter(pk__range=(first, last), is_imported=True)
     rescore_many(leads)
@@ -61,11 +61,10 @@ def imported(ref):
 
 def _locked(pk):
     """(lead, interaction) with the lead locked and what conditions ask for at hand; None where one is gone."""
-    interaction = Interaction.objects.filter(pk=pk, lead__isnull=False).first()
-    lead = interaction and (
-        Lead.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("source", "first_origin", "stage", "owner", "person")
-        .filter(pk=interaction.lead_id)
+    interaction = (
+        Interaction.objects.select_for_update(no_key=True, of=("lead",))
+        .select_related("lead__source", "lead__first_origin", "lead__stage", "lead__owner", "lead__person")
+        .filter(pk=pk, lead__version__gte=0)  # of every lead: makes the join an inner one, which can be locked
         .first()
     )
-    return (lead, interaction) if lead else None
+    return (interaction.lead, interaction) if interaction else None

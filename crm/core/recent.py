@@ -13,13 +13,14 @@ def recent(load):
     a message between processes. What must not be stale for a moment (is this person still active?) is asked again
     under the lock of the decision.
     """
-    kept = [0.0, None]
+    kept = (float("-inf"), None)  # replaced as one value: threads see a whole pair
 
     @functools.wraps(load)
     def cached():
-        if time.monotonic() >= kept[0]:
-            value = load()
-            kept[:] = [time.monotonic() + settings.CONFIG_TTL, value]
-        return kept[1]
+        nonlocal kept
+        read_at, value = kept
+        if time.monotonic() - read_at >= settings.CONFIG_TTL:
+            kept = (time.monotonic(), value := load())
+        return value
 
     return cached

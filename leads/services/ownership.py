@@ -11,7 +11,7 @@ from leads.services.timeline import record, record_many
 How = Assignment.How
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def assign(lead, to, *, how, by=None, trace=None):
     """Give the lead to a colleague (the caller may hold its lock); returns the Assignment.
 
@@ -31,7 +31,7 @@ def assign(lead, to, *, how, by=None, trace=None):
     return row
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def assign_many(leads, owners, *, how, traces):
     """Give each locked lead the owner of the same place in ``owners``, in sets; tells nobody. Returns the Assignments.
 
@@ -58,7 +58,7 @@ def assign_many(leads, owners, *, how, traces):
     return rows
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def park(lead, until, *, trace=None):
     """Leave the lead in the pool: nobody is at work before ``until`` (None: nobody is expected at all)."""
     row = Assignment.objects.create(lead=lead, from_owner_id=lead.owner_id, how=How.NOBODY, trace=trace or [])

@@ -51,7 +51,7 @@ def lift(lead, *, answered=False):
     Lead.objects.filter(pk=lead.pk).update(**changes)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def record_many(rows):
     """Write many Interaction rows in sets, with their jobs; does not lift cards. Returns them with keys."""
     made = Interaction.objects.bulk_create(rows, batch_size=2000)

@@ -96,24 +96,22 @@ def test_a_hot_lead_without_owner_is_told_to_the_heads(rules, head, rep, colleag
     lead = LeadFactory(city="Казань")
     record(lead, Kind.CAPTURED)
     drain()
-    assert set(Notice.objects.values_list("user__username", "kind")) == {("head", "nobody"), ("head", "hot")}
+    assert set(Notice.objects.values_list("user__username", "kind")) == {("head", "unassigned"), ("head", "hot")}
 
 
 def test_one_receipts_reactions_stay_within_their_queries(rules, settings):
-    settings.CONFIG_TTL = 60
     for number in range(3):
         UserFactory(username=f"more{number}")
     for _warm in range(2):
         record(LeadFactory(city="Казань"), Kind.CAPTURED)
         drain()
-    lead = LeadFactory(city="Казань")
+    settings.CONFIG_TTL = 60  # as in a busy worker: rules and people are at hand
+    lead = LeadFactory(city="Казань", email="")
     lead_row = record(lead, Kind.CAPTURED)
     job = Job.objects.get(task="crm.react", ref=str(lead_row.pk))
     with CaptureQueriesContext(connection) as seen:
         run_job(job.pk)
-    for number, query in enumerate(seen.captured_queries, 1):
-        print(number, query["sql"][:150])
-    assert len(seen) <= 31
+    assert len(seen) <= 29, "\n".join(query["sql"][:150] for query in seen)
 
 
 def test_debts_follow_the_assignments(rules):
