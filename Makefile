@@ -24,7 +24,7 @@ install:
 
 up:
 	@$(PYTHON3) crm/boot/bootstrap.py --port
-	@exec $(PY) manage.py up --port $(PORT)
+	@exec $(PY) manage.py up --port $(PORT) --with-parent
 
 test: install
 	@$(PY) -m pytest $(ARGS)

@@ -42,11 +42,17 @@ def _missing_ensurepip():
     )
 
 
+def _works():
+    """Does the environment's Python run, and as the environment's? (A shim of a version manager may lead astray.)"""
+    if not PYTHON.exists():
+        return False
+    asking = subprocess.run([PYTHON, "-m", "pip", "--version"], capture_output=True, check=False, text=True)
+    return asking.returncode == 0 and str(VENV) in asking.stdout
+
+
 def make_venv():
-    if PYTHON.exists():
-        working = subprocess.run([PYTHON, "-m", "pip", "--version"], capture_output=True, check=False)
-        if working.returncode == 0 and VENV.as_posix() in working.stdout.decode():
-            return
+    if _works():
+        return
     try:
         import ensurepip  # noqa: F401  # Debian leaves it out of python3
         import venv
@@ -54,6 +60,8 @@ def make_venv():
         sys.exit(_missing_ensurepip())
     say("making .venv")
     venv.create(VENV, with_pip=True, clear=VENV.exists(), symlinks=True)
+    if not _works():
+        sys.exit(f"{sys.executable} makes no working environment; name another: make up PYTHON3=/usr/bin/python3")
 
 
 def _quick_installer(env):

@@ -18,6 +18,7 @@ from django.core.management import call_command, get_commands
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection, connections
 
+from crm.boot.child import die_with_parent
 from crm.boot.embedded import BASE_DIR, Hold, Postgres, StartError, Valkey, child_command, lock
 from crm.boot.processes import PROCESSES
 from crm.boot.supervisor import Supervisor
@@ -39,7 +40,9 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=int(os.environ.get("PORT") or 8000))
         parser.add_argument("--no-demo", action="store_true", help="leave an empty database empty (also: DEMO=0)")
 
-    def handle(self, *, port, no_demo, **options):
+        parser.add_argument("--with-parent", action="store_true", help="stop when the parent (make) is killed")
+
+    def handle(self, *, port, no_demo, with_parent, **options):
         if not settings.LOCAL:
             raise CommandError("`up` is the local mode. In production run the processes of docker-compose.yml.")
         self.began = time.monotonic()
@@ -49,6 +52,8 @@ class Command(BaseCommand):
         self.holds, self.supervisor = [], Supervisor(self.say)
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a background shell hands SIGINT down ignored
             signal.signal(signum, self._stop)
+        if with_parent:
+            die_with_parent(signal.SIGTERM, os.getppid())
         with contextlib.ExitStack() as stack:
             try:
                 self._run(stack)
