@@ -13,7 +13,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_lazy
 
-from leads.models import Assignment, Band, Kind, Lead, Message, Person, Qualification, StageMove
+from leads.models import Assignment, Band, Kind, Lead, Message, Person, Qualification, StageMove, Suppression
 
 # kind → (look, icon); the look is the data-kind that timeline.css colours.
 LOOKS = {
@@ -62,6 +62,29 @@ MOVES = {
 }
 MESSAGE_TONES = {"sent": "success", "failed": "danger", "unsure": "warning", "skipped": "warning"}
 LABELS = {field.name: field.verbose_name for model in (Person, Lead) for field in model._meta.concrete_fields}
+LABELS |= {
+    "amount": gettext_lazy("amount"),
+    "expected_close": gettext_lazy("expected close"),
+    "currency": gettext_lazy("currency"),
+    "title": gettext_lazy("title"),
+    "terms": gettext_lazy("terms"),
+    "lines": gettext_lazy("products"),
+    "referrer": gettext_lazy("came from the page"),
+    "landing": gettext_lazy("first page"),
+}
+SEQUENCE_STATES = {
+    "enrolled": pgettext_lazy("enrolment", "entered"),
+    "stopped": pgettext_lazy("enrolment", "stopped"),
+    "done": pgettext_lazy("enrolment", "finished"),
+}
+SEQUENCE_STOPS = {
+    "replied": gettext_lazy("the client replied"),
+    "converted": gettext_lazy("converted to a deal"),
+    "rejected": pgettext_lazy("lead state", "rejected"),
+    "opted_out": gettext_lazy("opted out"),
+    "by_hand": gettext_lazy("by a colleague"),
+    "switched_off": gettext_lazy("the sequence was switched off"),
+}
 SHOWN_FIELDS = 30  # of one enquiry
 
 
@@ -125,7 +148,7 @@ def _letter(entry, details, names):
         entry.badge, entry.tone = message.get_state_display(), MESSAGE_TONES.get(message.state, "neutral")
         entry.note = "" if message.kind == Message.Kind.LETTER else message.get_kind_display()
         if message.reason:
-            entry.pairs.append((_("Reason"), message.reason))
+            entry.pairs.append((_("Reason"), message.reason_text))
         entry.pairs += [(label, _when(at)) for label, at in _reactions(message) if at]
     if url := details.get("url"):
         entry.pairs.append((_("Link"), url))
@@ -227,25 +250,59 @@ def _deal(entry, details, names):
         entry.note = reason or ""
 
 
+SEQUENCE_WORDS = {
+    "enrolled": pgettext_lazy("sequence", "the lead was enrolled"),
+    "done": pgettext_lazy("sequence", "all steps are taken"),
+    "stopped": pgettext_lazy("sequence", "stopped"),
+    "replied": pgettext_lazy("sequence", "stopped: the client replied"),
+    "converted": pgettext_lazy("sequence", "stopped: converted to a deal"),
+    "rejected": pgettext_lazy("sequence", "stopped: the lead was rejected"),
+    "opted_out": pgettext_lazy("sequence", "stopped: the client opted out of letters"),
+    "by_hand": pgettext_lazy("sequence", "stopped by hand"),
+    "switched_off": pgettext_lazy("sequence", "stopped: the sequence was switched off"),
+}
+
+
 def _sequence(entry, details, names):
-    name = details.get("sequence") or details.get("name") or ""
-    entry.head = f"{entry.head}: {name}" if name else entry.head
-    entry.note = str(details.get("why") or details.get("what") or details.get("state") or "")
+    entry.head, entry.text = f"{entry.head}: {entry.text}", ""
+    what, why = SEQUENCE_STATES.get(details.get("what"), ""), SEQUENCE_STOPS.get(details.get("why"), "")
+    entry.note = f"{what}: {why}" if what and why else str(what or why)
+
+
+def _unsubscribed(entry, details, names):
+    entry.note = str(dict(Suppression.Reason.choices).get(details.get("reason"), ""))
 
 
 def _enquiry(entry, details, names):
     submission = entry.row.submission
-    source = details.get("source") or (submission.source.name if submission else "")
-    entry.note = str(source)
-    fields = details.get("fields") or (submission.parsed if submission else None)
-    if isinstance(fields, dict) and isinstance(fields.get("fields"), dict):
-        fields = fields["fields"]
-    for name, value in list(fields.items())[:SHOWN_FIELDS] if isinstance(fields, dict) else ():
-        if isinstance(value, str | int | float) and str(value).strip():
-            entry.pairs.append((_label(name), str(value)[:1000]))
-    marks = details.get("marks")
-    if isinstance(marks, dict) and marks:
-        entry.pairs += [(name, str(value)[:300]) for name, value in sorted(marks.items()) if value]
+    parsed = submission.parsed if submission and isinstance(submission.parsed, dict) else {}
+    entry.note = str(details.get("source") or (submission.source if submission else ""))
+    if details.get("returning"):
+        entry.badge, entry.tone = _("came back"), "success"
+    fields = {name: value for name, value in parsed.items() if name not in {"identities", "marks", "consent"}}
+    entry.pairs = [*_plain(fields), *_plain(parsed.get("marks"))]
+    for label, values in ((_("Said otherwise"), details.get("conflicts")), (_("Not understood"), details.get("warnings"))):
+        if values:
+            entry.pairs.append((label, _joined(values)))
+
+
+def _plain(values):
+    """(label, text) of the simple values of a dict, nested own fields included."""
+    if not isinstance(values, dict):
+        return []
+    pairs = []
+    for name, value in list(values.items())[:SHOWN_FIELDS]:
+        if isinstance(value, dict):
+            pairs += _plain(value)
+        elif value not in (None, "", []):
+            pairs.append((_label(name), str(value)[:1000]))
+    return pairs
+
+
+def _joined(values):
+    items = values.items() if isinstance(values, dict) else values
+    words = [f"{_label(i[0])}: {i[1]}" if isinstance(i, tuple) else str(i) for i in items]
+    return "; ".join(words)[:1000]
 
 
 def _view(entry, details, names):
@@ -287,4 +344,5 @@ TELLERS = {
     Kind.DEAL_LOST: _deal,
     Kind.DEAL_REOPENED: _deal,
     Kind.SEQUENCE: _sequence,
+    Kind.UNSUBSCRIBED: _unsubscribed,
 }

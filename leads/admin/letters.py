@@ -1,0 +1,47 @@
+"""Templates, outgoing mail, opt-outs."""
+
+from django.contrib import admin
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from crm.core.admin_base import ReadOnlyAdmin
+from leads.forms.letters import TemplateForm
+from leads.models import Message, Suppression, Template
+
+
+@admin.register(Template)
+class TemplateAdmin(admin.ModelAdmin):
+    form = TemplateForm
+    list_display = ["name", "kind", "language", "is_welcome", "is_active", "preview"]
+    list_filter = ["kind", "language", "is_active"]
+    search_fields = ["name", "subject"]
+
+    @admin.display(description=_("preview"))
+    def preview(self, template):
+        """The page where it is shown filled in for a real lead."""
+        return format_html('<a href="{}">{}</a>', reverse("leads:template", args=[template.pk]), _("with a real lead"))
+
+
+@admin.register(Message)
+class MessageAdmin(ReadOnlyAdmin):
+    list_display = ["subject", "to", "kind", "state", "reason_text", "created_at", "page"]
+    list_filter = ["state", "kind"]
+    search_fields = ["to", "subject"]
+    fields = ["subject", "sender", "to", "kind", "state", "reason_text", "text", "created_at", "claimed_at", "sent_at"]
+
+    @admin.display(description=_("letter"))
+    def page(self, message):
+        return format_html('<a href="{}">{}</a>', reverse("leads:message", args=[message.pk]), _("open"))
+
+
+@admin.register(Suppression)
+class SuppressionAdmin(ReadOnlyAdmin):
+    """Only the client's own act takes an address off this list; a bounced one may be removed once it is mended."""
+
+    list_display = ["value", "reason", "at", "by"]
+    list_filter = ["reason"]
+    search_fields = ["value"]
+
+    def has_delete_permission(self, request, obj=None):
+        return obj is not None and obj.reason == Suppression.Reason.BOUNCED

@@ -1,0 +1,27 @@
+"""Sequences in the settings; the page where they are edited is theirs alone."""
+
+from django.contrib import admin
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from crm.core.admin_base import ReadOnlyAdmin
+from nurturing.models import Enrolment, Sequence
+
+
+@admin.register(Sequence)
+class SequenceAdmin(ReadOnlyAdmin):
+    list_display = ["name", "is_active", "enrols_by_rule", "page"]
+    list_filter = ["is_active"]
+    search_fields = ["name"]
+
+    @admin.display(description=_("steps and condition"))
+    def page(self, sequence):
+        return format_html('<a href="{}">{}</a>', reverse("nurturing:sequence", args=[sequence.pk]), _("edit"))
+
+
+@admin.register(Enrolment)
+class EnrolmentAdmin(ReadOnlyAdmin):
+    list_display = ["sequence", "lead", "state", "stopped_why", "next_at", "created_at"]
+    list_filter = ["state", "stopped_why"]
+    list_select_related = ["sequence", "lead"]
