@@ -12,7 +12,7 @@ QUIET = {"captured", "imported", "band_changed", "qualified", "owner_changed", "
 
 
 @transaction.atomic(savepoint=False)
-def record(subject, kind, *, by=None, at=None, text="", deal=None, submission=None, message=None, **details):
+def record(subject, kind, /, *, by=None, at=None, text="", deal=None, submission=None, message=None, **details):
     """Write what happened to a lead (or, without one, a person) in the transaction of the change itself.
 
     ``deal`` is the key of a deal; ``details`` must be JSON. Kinds in REACTING set the automation going. Returns the
