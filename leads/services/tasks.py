@@ -49,7 +49,7 @@ def set_task(subject, *, title, due_at, assignee, kind="call", by=None, deal=Non
 
 
 def _facts(task):
-    return {"task": task.pk, "kind": task.kind, "due": task.due_at.isoformat(), "to": task.assignee_id}
+    return {"task": task.pk, "as": task.kind, "due": task.due_at.isoformat(), "to": task.assignee_id}
 
 
 def _address(task):
