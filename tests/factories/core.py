@@ -1,6 +1,8 @@
 from datetime import time
+from functools import cache
 
 import factory
+from django.contrib.auth.hashers import make_password
 
 from crm.core.models import Calendar, Hours, Team, User
 
@@ -23,7 +25,7 @@ class UserFactory(factory.django.DjangoModelFactory):
     email = factory.LazyAttribute(lambda user: f"{user.username}@crm.test")
     language = "en"
     role = "manager"
-    password = factory.django.Password("a long passphrase")
+    password = factory.Transformer("a long passphrase", transform=cache(make_password))  # hashing is slow by design
 
 
 class CalendarFactory(factory.django.DjangoModelFactory):
