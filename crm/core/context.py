@@ -28,6 +28,13 @@ NAV = (
     Entry("deals:board", _("Deals board"), "columns"),
     Entry("leads:people", _("Clients"), "building", beside=("leads:person", "leads:compan", "leads:contact")),
     Entry("leads:tasks", _("Tasks"), "check-square"),
+    Entry(
+        "routing:fairness",
+        _("Distribution"),
+        "shuffle",
+        roles=frozenset({Role.MANAGER, Role.HEAD, Role.ADMIN}),
+        beside=("routing:",),
+    ),
     Entry("analytics:index", _("Reports"), "chart", beside=("analytics:",)),
     Entry(
         "nurturing:index",
