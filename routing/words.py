@@ -1,0 +1,65 @@
+"""A stored trace in the reader's language."""
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
+
+from leads.conditions import all_in_words, failure_in_words
+from routing import strategies
+from routing.models import Rule
+
+AWAY = {
+    strategies.OFF_HOURS: pgettext_lazy("why not", "not at work at that hour"),
+    strategies.ABSENT: pgettext_lazy("why not", "on leave"),
+    strategies.FULL: pgettext_lazy("why not", "has as many open leads as capacity allows"),
+    strategies.LOWER_GRADE: pgettext_lazy("why not", "somebody of a higher grade is at work"),
+    strategies.NO_SHARE: pgettext_lazy("why not", "share is 0"),
+}
+COUNTERS = {strategies.LOAD: gettext_lazy("open leads")}
+
+
+def step(entry):
+    """One rule of a trace as a dict for the template."""
+    shown = {
+        "name": entry.get("name"),
+        "matched": entry.get("matched"),
+        "given": entry.get("given"),
+        "strategy": dict(Rule.Strategy.choices).get(entry.get("strategy"), ""),
+        "counter": COUNTERS.get(entry.get("strategy"), gettext_lazy("debt")),
+        "candidates": [_candidate(row, entry) for row in entry.get("candidates", ())],
+        "more": entry.get("more", 0),
+    }
+    return shown | {"why": _why(entry)}
+
+
+def _why(entry):
+    if entry.get("strategy") == "return":
+        return _("The client had this owner before.")
+    if not entry.get("matched"):
+        return failure_in_words(entry["test"], entry.get("have")) if entry.get("test") else entry.get("why", "")
+    condition = all_in_words(entry.get("test") or [])
+    if entry.get("given"):
+        return condition
+    candidates = len(entry.get("candidates", ())) + entry.get("more", 0)
+    if not candidates:
+        return _("%(condition)s — but nobody fits the rule") % {"condition": condition}
+    return ngettext(
+        "%(condition)s — but the %(n)s person who fits could not take it",
+        "%(condition)s — but none of the %(n)s people who fit could take it",
+        candidates,
+    ) % {"condition": condition, "n": candidates}
+
+
+def _candidate(row, entry):
+    return row | {
+        "chosen": row["user"] == entry.get("given"),
+        "away": AWAY.get(row.get("why"), row.get("why", "")),
+        "before": _number(row.get("before")),
+        "after": _number(row.get("after")),
+    }
+
+
+def _number(value):
+    """Debts with two places and a sign; loads as they are; None where the strategy counts nothing."""
+    if isinstance(value, str):
+        return f"{float(value):+.2f}"
+    return value

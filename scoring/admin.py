@@ -1,0 +1,82 @@
+from django.contrib import admin, messages
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from crm.core.admin_base import ReadOnlyAdmin
+from leads.conditions import all_in_words
+from leads.models import Kind
+from scoring.forms import RuleForm, ThresholdsForm
+from scoring.models import Evidence, Rescoring, Rule, Thresholds
+from scoring.services import rescore_all
+
+
+@admin.register(Rule)
+class RuleAdmin(admin.ModelAdmin):
+    form = RuleForm
+    list_display = ["name", "kind", "points", "asks", "listens", "cap", "half_life", "position", "is_active"]
+    list_editable = ["position", "is_active"]
+    list_filter = ["kind", "is_active"]
+    search_fields = ["name"]
+    actions = ["apply"]
+
+    @admin.display(description=gettext_lazy("condition"))
+    def asks(self, rule):
+        return all_in_words(rule.condition)
+
+    @admin.display(description=gettext_lazy("on"))
+    def listens(self, rule):
+        return ", ".join(str(Kind(kind).label) for kind in rule.on)
+
+    def has_delete_permission(self, request, obj=None):
+        """A rule that has given points is switched off, not deleted: its evidence stands on leads."""
+        return super().has_delete_permission(request, obj) and not (obj and obj.evidence.exists())
+
+    def get_actions(self, request):
+        return {name: action for name, action in super().get_actions(request).items() if name != "delete_selected"}
+
+    @admin.action(description=gettext_lazy("Apply all rules to the open leads now"))
+    def apply(self, request, queryset):
+        run = rescore_all(by=request.user)
+        messages.success(request, _("Re-scoring of %(n)s open leads has begun.") % {"n": run.total})
+        return redirect(reverse("admin:scoring_rescoring_changelist"))
+
+    def save_model(self, request, obj, form, change):
+        super().save_model(request, obj, form, change)
+        if form.has_changed():
+            text = _("New events are scored by it within seconds. To bring older leads along, apply the rules to them.")
+            messages.info(request, text)
+
+
+@admin.register(Thresholds)
+class ThresholdsAdmin(admin.ModelAdmin):
+    form = ThresholdsForm
+    list_display = ["__str__", "warm", "hot", "mql", "sql"]
+
+    def has_add_permission(self, request):
+        return not Thresholds.objects.exists()
+
+    def has_delete_permission(self, request, obj=None):
+        return False
+
+    def save_model(self, request, obj, form, change):
+        """Bands follow from the limits, so every open lead is looked at again."""
+        obj.pk = 1
+        super().save_model(request, obj, form, change)
+        rescore_all(by=request.user)
+        messages.info(request, _("The bands of the open leads are being brought up to date."))
+
+
+@admin.register(Rescoring)
+class RescoringAdmin(ReadOnlyAdmin):
+    list_display = ["started_at", "by", "total", "done", "changed", "finished_at"]
+    list_select_related = ["by"]
+
+
+@admin.register(Evidence)
+class EvidenceAdmin(ReadOnlyAdmin):
+    list_display = ["at", "lead", "rule", "points", "step", "why"]
+    list_select_related = ["lead", "rule"]
+    list_filter = ["kind"]
+    search_fields = ["=lead__pk"]
