@@ -119,7 +119,8 @@ def _e164(digits, plus, region):
     if region in {"RU", "KZ"} or (plus and digits[0] == "7"):
         if digits.startswith("810") and len(digits) > 12:
             return _international("+" + digits[3:])
-        if (not plus or digits[0] in "78") and (ten := _russian(digits, plus)):
+        abroad = _strict("+" + digits) if plus and digits[0] == "8" else None  # +81 is Japan, but +8 903 is a habit
+        if not abroad and (not plus or digits[0] in "78") and (ten := _russian(digits, plus)):
             return "+7" + ten
     if plus:
         return _international("+" + digits)
@@ -149,7 +150,10 @@ def phones(raw, region="RU"):
     found = [number for part in _SEVERAL.split(text) if part and (number := phone(part, region))]
     if not found:
         found = [number for part in _RUSSIAN.findall(text) if (number := phone(part, region))]
-    return list({number.e164: number for number in reversed(found)}.values())[::-1][:MAX_SEVERAL]
+    once = {}
+    for number in found:
+        once.setdefault(number.e164, number)
+    return list(once.values())[:MAX_SEVERAL]
 
 
 # --- E-mail ----------------------------------------------------------------------------------------------------------
@@ -168,6 +172,10 @@ def _domain(text):
     except UnicodeError:
         return None
     labels = text.lower().split(".")
+    try:
+        [label.encode().decode("idna") for label in labels if label.startswith("xn--")]
+    except UnicodeError:
+        return None
     good = len(labels) > 1 and all(_LABEL.fullmatch(label) for label in labels)
     return ".".join(labels) if good and not labels[-1].isdigit() and len(labels[-1]) > 1 else None
 
@@ -243,7 +251,7 @@ _FORMS = (
     "общество с ограниченной ответственностью|индивидуальный предприниматель|публичное акционерное общество|"
     "открытое акционерное общество|закрытое акционерное общество|акционерное общество|"
     "ооо|оао|зао|пао|нао|ао|ип|чп|тоо|одо|чуп|уп|нко|ано|фгуп|гуп|муп|гк|"
-    "llc|llp|ltd|limited|inc|incorporated|corp|corporation|co|company|gmbh|ag|sa|srl|sarl|bv|nv|oy|ab|plc|pte|pty|kg|ooo|oao"
+    "limited partnership|p c|pc|p a|l l c|lp|sas|llc|llp|ltd|limited|inc|incorporated|corp|corporation|co|company|gmbh|ag|sa|srl|sarl|bv|nv|oy|ab|plc|pte|pty|kg|ooo|oao"
 )
 _FORM_FIRST = re.compile(rf"^(?:(?:{_FORMS})\s+)+")
 _FORM_LAST = re.compile(rf"(?:\s+(?:{_FORMS}))+$")

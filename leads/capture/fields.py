@@ -136,8 +136,10 @@ def signs(named, source, warnings, region="RU"):
     found += [Known("external", identity.line(v, 254), source.key[:40]) for v in named.get("external_id", [])[:3]]
     for kind in ("telegram", "whatsapp", "vk"):
         found += [known for raw in named.get(kind, [])[:3] if (known := _messenger(kind, raw, region))]
-    unique = list({(k.kind, k.scope, k.value): k for k in reversed(found)}.values())[::-1]
-    return unique[: identity.MAX_SEVERAL * 2]
+    once = {}
+    for known in found:
+        once.setdefault((known.kind, known.scope, known.value), known)
+    return list(once.values())[: identity.MAX_SEVERAL * 2]
 
 
 def _messenger(kind, raw, region):
