@@ -218,10 +218,11 @@ _MACHINE = re.compile(
     r"safelinks|urldefense|cloudmark|zscaler|forcepoint|virustotal|netcraft|censys|shodan|nmap|nuclei|zgrab|masscan|"
     r"facebookexternalhit|whatsapp|telegram|slack|discord|skypeuripreview|linkedin|twitter|pinterest|vkshare|viber|"
     r"mediapartners|adsbot|google-|googleother|bingpreview|yahoo!|baidu|duckduck|yandex(?!search)[a-z]*/|mail\.ru|"
-    r"(?:^|[^.])\b(?:https?://|www\.)|@[\w-]+\.\w",
+    r"compatible;(?!\s*(?:MSIE|Konqueror))|\bagents?\b|agent-|synthetic|favicon|resolver|watch|openvas|"
+    r"(?:^|[^.])\b(?:https?://|www\.)|@[\w-]+\.\w|\[at\]|\(at\)|\w\.com\b",
     re.I,
 )  # fmt: skip
-_BROWSER = re.compile(r"^Mozilla/\d|^Opera/|Outlook|Thunderbird|Apple-?Mail|Mail/|BlackBerry|The Bat|MSOffice", re.I)
+_BROWSER = re.compile(r"^Mozilla/\d|^Opera/|Outlook|Thunderbird|Apple-?Mail|Mail/|BlackBerry|The Bat|MSOffice|Evolution|KMail|eM ?Client|Spark|Airmail|CFNetwork", re.I)
 
 
 def judge_hit(*, method, agent, since_sent):

@@ -25,6 +25,7 @@ def _about(request):
     return {"method": request.method, "agent": request.headers.get("User-Agent", "")[:300], "ip_hash": digest}
 
 
+@csrf_exempt  # any other method is answered by 405, not by the CSRF page
 @login_not_required
 @require_safe
 def pixel(request, token):
@@ -35,6 +36,7 @@ def pixel(request, token):
     return HttpResponse(GIF, content_type="image/gif", headers={"Cache-Control": "no-store, private, max-age=0"})
 
 
+@csrf_exempt
 @login_not_required
 @require_safe
 def click(request, token, position):
@@ -65,7 +67,9 @@ def unsubscribe(request, token):
         tracking.hit(message, "click", way_out=True, **_about(request))
     with translation.override(_language(request, message)):
         context = {"message": message, "out": optouts.is_opted_out(message.to), "acted": request.method == "POST"}
-        return render(request, "leads/unsubscribe.html", context, headers={"Cache-Control": "no-store"})
+        response = render(request, "leads/unsubscribe.html", context)
+    response["Cache-Control"] = "no-store, private"
+    return response
 
 
 def _act(request, message):

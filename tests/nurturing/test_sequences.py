@@ -1,0 +1,243 @@
+"""Sequences: each step once, by day, and not a step further once the client answers, buys or leaves."""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+import time_machine
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from crm.core.jobs import drain
+from crm.core.models import Job, Organisation
+from leads.models import Interaction, Kind, Message, Task, Template
+from leads.services import optouts
+from leads.services.timeline import record
+from nurturing import services
+from nurturing.models import Enrolment, Sequence, Step, StepRun
+from tests.factories import LeadFactory
+
+pytestmark = pytest.mark.django_db
+MOSCOW = ZoneInfo("Europe/Moscow")
+NOON = datetime(2026, 3, 10, 12, tzinfo=MOSCOW)
+
+
+@pytest.fixture
+def template(db):
+    return Template.objects.create(
+        name="Useful", subject="{{ first_name }}, о нас", body="Здравствуйте, {{ first_name|\"коллега\" }}!"
+    )
+
+
+@pytest.fixture
+def chain(template):
+    """A letter, two days, a task, a letter."""
+    row = Sequence.objects.create(name="Warm up", enrols_by_rule=True)
+    for position, fields in enumerate(
+        [
+            {"kind": "email", "template": template},
+            {"kind": "wait", "hours": 48},
+            {"kind": "task", "title": "Позвонить"},
+            {"kind": "email", "template": template},
+        ],
+        1,
+    ):
+        Step.objects.create(sequence=row, position=position, **fields)
+    return row
+
+
+@pytest.fixture
+def lead(rep):
+    return LeadFactory(owner=rep, name="Иванов Пётр", email="client@example.test", language="ru")
+
+
+def run_at(moment):
+    """What falls due by then is done, at that moment of the application's clock."""
+    with time_machine.travel(moment, tick=False):
+        for _again in range(5):
+            Job.objects.filter(task="nurturing.advance", due_at__lte=moment).update(due_at=timezone.now() - timedelta(days=3650))
+            drain()
+
+
+def taken(lead):
+    return list(StepRun.objects.filter(enrolment__lead=lead).order_by("id").values_list("step__kind", flat=True))
+
+
+def test_the_steps_follow_each_other_in_their_time(lead, chain, rep):
+    with time_machine.travel(NOON, tick=False):
+        [row] = services.enrol(lead)
+    run_at(NOON)
+    row.refresh_from_db()
+    assert taken(lead) == ["email", "wait"] and row.next_at == NOON + timedelta(hours=48)
+    run_at(NOON + timedelta(hours=47))
+    assert taken(lead) == ["email", "wait"]
+    run_at(NOON + timedelta(hours=49))
+    row.refresh_from_db()
+    assert taken(lead) == ["email", "wait", "task", "email"]
+    assert (row.state, row.next_at) == ("done", None)
+    assert [m.subject for m in Message.objects.order_by("id")] == ["Пётр, о нас"] * 2
+    assert list(Task.objects.values_list("title", "assignee")) == [("Позвонить", rep.pk)]
+    assert Interaction.objects.filter(kind=Kind.SEQUENCE).count() == 2
+
+
+def test_ringing_an_enrolment_again_takes_no_step_twice(lead, chain):
+    with time_machine.travel(NOON, tick=False):
+        [row] = services.enrol(lead)
+        for _again in range(3):
+            services.advance(row.pk)
+    assert taken(lead) == ["email", "wait"] and Message.objects.count() == 1
+
+
+def test_a_letter_that_falls_into_the_night_waits_for_the_morning(lead, chain):
+    night = datetime(2026, 3, 10, 23, 30, tzinfo=MOSCOW)
+    with time_machine.travel(night, tick=False):
+        [row] = services.enrol(lead)
+        services.advance(row.pk)
+    row.refresh_from_db()
+    assert taken(lead) == [] and row.next_at == datetime(2026, 3, 11, 9, tzinfo=MOSCOW)
+
+
+@pytest.mark.parametrize(
+    ("now", "due"),
+    [((10, 8, 59), (10, 9, 0)), ((10, 9, 0), None), ((10, 19, 59), None), ((10, 20, 0), (11, 9, 0)), ((10, 0, 5), (10, 9, 0))],
+)  # fmt: skip
+def test_day_is_from_nine_to_eight_in_the_evening(now, due):
+    def at(moment):
+        return datetime(2026, 3, *moment, tzinfo=MOSCOW)
+
+    assert services.next_daytime(at(now), MOSCOW) == (at(due) if due else None)
+
+
+def test_the_clients_own_zone_decides_where_it_is_known(lead):
+    Organisation.get()
+    assert str(services.zone_of(lead)) == "Europe/Moscow"
+    lead.custom = {"time_zone": "Asia/Vladivostok"}
+    assert str(services.zone_of(lead)) == "Asia/Vladivostok"
+    lead.custom = {"time_zone": "Mars/X"}
+    assert str(services.zone_of(lead)) == "Europe/Moscow"
+
+
+@pytest.mark.parametrize("why", ["replied", "converted", "rejected", "opted_out"])
+def test_it_stops_for_good(lead, chain, why):
+    with time_machine.travel(NOON, tick=False):
+        [row] = services.enrol(lead)
+    assert services.stop(lead, why) == 1
+    run_at(NOON + timedelta(days=30))
+    row.refresh_from_db()
+    assert (row.state, row.stopped_why, taken(lead)) == ("stopped", why, [])
+    assert services.stop(lead, why) == 0
+
+
+def test_an_opt_out_is_seen_at_the_step_itself(lead, chain):
+    with time_machine.travel(NOON, tick=False):
+        [row] = services.enrol(lead)
+    optouts.opt_out(lead.email, reason="by_hand")
+    with time_machine.travel(NOON, tick=False):
+        services.advance(row.pk)
+    row.refresh_from_db()
+    assert (row.state, row.stopped_why, Message.objects.count()) == ("stopped", "opted_out", 0)
+
+
+def test_switching_off_stops_all_who_are_in_it(lead, chain, marketer, rep):
+    for each in (lead, LeadFactory(owner=rep)):
+        services.enrol(each)
+    assert services.switch(chain, on=False, by=marketer) == 2
+    assert set(Enrolment.objects.values_list("state", "stopped_why")) == {("stopped", "switched_off")}
+    drain()
+    assert not StepRun.objects.exists()
+
+
+def test_only_leads_that_meet_the_condition_enrol_and_each_once(lead, chain, rep):
+    chain.condition = [{"field": "city", "op": "eq", "value": "Казань"}]
+    chain.save()
+    assert services.enrol(lead) == []
+    fits = LeadFactory(owner=rep, city="казань")
+    assert len(services.enrol(fits)) == 1
+    assert services.enrol(fits) == []
+    imported = LeadFactory(owner=rep, city="Казань", is_imported=True)
+    assert services.enrol(imported) == []
+
+
+def test_by_hand_a_stopped_one_goes_on_where_it_was(lead, chain, rep):
+    with time_machine.travel(NOON, tick=False):
+        row = services.enrol_by_hand(lead, chain, by=rep)
+        services.advance(row.pk)
+        services.stop_one(row, by=rep)
+        with pytest.raises(ValidationError):
+            services.enrol_by_hand(LeadFactory(status="rejected", closed_at=timezone.now()), chain, by=rep)
+        services.enrol_by_hand(lead, chain, by=rep)
+        services.advance(row.pk)
+    assert taken(lead) == ["email", "wait", "task", "email"]
+    with pytest.raises(ValidationError):
+        services.enrol_by_hand(lead, chain, by=rep)
+
+
+# --- The editor ------------------------------------------------------------------------------------------------------------
+def test_steps_move_and_a_taken_one_is_kept_when_removed(lead, chain, template):
+    first, second, third, _fourth = chain.steps.order_by("position")
+    services.move(third, by=-1)
+    assert [s.pk for s in chain.steps.order_by("position")][:3] == [first.pk, third.pk, second.pk]
+    services.move(first, by=-1)  # already at the top
+    with time_machine.travel(NOON, tick=False):
+        [row] = services.enrol(lead)
+        services.advance(row.pk)
+    services.remove(first)
+    services.remove(chain.steps.get(position=4))
+    first.refresh_from_db()
+    assert first.is_archived and chain.steps.filter(is_archived=False).count() == 2
+    assert StepRun.objects.filter(step=first).count() == 1
+
+
+def test_a_step_put_before_the_place_reached_is_not_taken_backwards(lead, chain, template):
+    with time_machine.travel(NOON, tick=False):
+        [row] = services.enrol(lead)
+        services.advance(row.pk)
+    services.place(Step(kind="task", title="Early"), chain, at=0)
+    run_at(NOON + timedelta(hours=49))
+    assert "Early" not in set(Task.objects.values_list("title", flat=True))
+
+
+# --- Welcome ---------------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def welcome(db):
+    return Template.objects.create(
+        name="Welcome", is_welcome=True, subject="Спасибо", body="{{ first_name }}, я {{ owner }}.", language="ru"
+    )
+
+
+def enquiry(lead):
+    return record(lead, Kind.CAPTURED)
+
+
+def test_one_welcome_per_enquiry_from_the_owners_name(lead, welcome, rep):
+    cause = enquiry(lead)
+    message = services.greet(lead, cause)
+    assert services.greet(lead, cause) is None or services.greet(lead, cause) == message
+    assert list(Message.objects.values_list("kind", "subject", "to")) == [("welcome", "Спасибо", lead.email)]
+    assert message.sender.startswith('"Анна Репина" <') and message.text.startswith("Пётр, я Анна Репина.")
+
+
+def test_an_address_is_greeted_once_a_day_however_often_the_form_comes(lead, welcome, rep):
+    services.greet(lead, enquiry(lead))
+    twin = LeadFactory(owner=rep, email=lead.email, person=lead.person)
+    assert services.greet(twin, enquiry(twin)) is None
+
+
+@pytest.mark.parametrize("fields", [{"is_imported": True}, {"email": ""}])
+def test_imported_and_unreachable_leads_are_not_greeted(rep, welcome, fields):
+    lead = LeadFactory(owner=rep, **fields)
+    assert services.greet(lead, enquiry(lead)) is None
+
+
+def test_who_has_opted_out_is_not_greeted(lead, welcome):
+    optouts.opt_out(lead.email)
+    assert services.greet(lead, enquiry(lead)) is None
+
+
+def test_the_welcome_speaks_the_leads_language_else_the_organisations(rep, welcome):
+    Template.objects.create(name="Welcome en", is_welcome=True, subject="Thank you", body="Hi", language="en")
+    subjects = []
+    for language in ("en", "ru", "", "de"):
+        lead = LeadFactory(owner=rep, language=language)
+        subjects.append(services.greet(lead, enquiry(lead)).subject)
+    assert subjects == ["Thank you", "Спасибо", "Спасибо", "Спасибо"]
