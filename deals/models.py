@@ -91,6 +91,7 @@ class Deal(RefreshMixin, models.Model):
     )
 
     objects = DealQuerySet.as_manager()
+    GATED = ("amount", "expected_close", "terms")  # what a stage may ask for before a card enters it
 
     class Meta:
         verbose_name, verbose_name_plural = _("deal"), _("deals")

@@ -123,28 +123,28 @@ def templates():
         {
             "name": _("Welcome letter"),
             "is_welcome": True,
-            "subject": _("{{ company }}: we have received your enquiry"),
+            "subject": _("{{ organisation }}: we have received your enquiry"),
             "body": _(
-                "Hello, {{ first_name }}!\n\nThank you for your enquiry. My name is {{ owner }}, I will help you. "
-                "I will get in touch within working hours; if it is urgent, just answer this letter"
-                " or call {{ owner_phone }}.\n\n{{ signature }}"
+                'Hello, {{ first_name|"dear client" }}!\n\nThank you for your enquiry. My name is {{ owner }}, I will help '
+                "you. I will get in touch within working hours; if it is urgent, just answer this letter.\n\n"
+                "{{ signature }}"
             ),
         },
         {
             "name": _("How we work"),
             "subject": _("How we work: three steps to the result"),
             "body": _(
-                "Hello, {{ first_name }}!\n\nA few words on how we work: first we find out what you need, then we count "
-                "the cost and the time, and only then sign. Tell me when it suits you to talk for ten minutes.\n\n"
+                'Hello, {{ first_name|"dear client" }}!\n\nA few words on how we work: first we find out what you need, then '
+                "we count the cost and the time, and only then sign. Tell me when it suits you to talk for ten minutes.\n\n"
                 "{{ signature }}"
             ),
         },
         {
             "name": _("Is it still of interest?"),
-            "subject": _("{{ first_name }}, is it still of interest?"),
+            "subject": _("Is your enquiry still of interest?"),
             "body": _(
-                "Hello, {{ first_name }}!\n\nI wrote to you a few days ago and may have come at a bad time. If the "
-                "question is still open, answer with one word and I will prepare an offer.\n\n{{ signature }}"
+                'Hello, {{ first_name|"dear client" }}!\n\nI wrote to you a few days ago and may have come at a bad time. If '
+                "the question is still open, answer with one word and I will prepare an offer.\n\n{{ signature }}"
             ),
         },
         {

@@ -8,7 +8,10 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from crm.core import jobs
+from crm.core import (
+    admin_funnel,  # noqa: F401 - pipelines and reasons
+    jobs,
+)
 from crm.core.admin_base import ReadOnlyAdmin
 from crm.core.models import (
     Absence,

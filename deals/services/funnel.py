@@ -1,5 +1,7 @@
 """The life of a deal: opened, moved, won or lost, reopened, repeated; each verb is one transaction."""
 
+from decimal import Decimal
+
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -8,7 +10,7 @@ from django_fsm import TransitionNotAllowed
 from crm.core import funnel
 from crm.core.funnel import GateRefused, entry_stage, missing_fields
 from crm.core.models import Organisation, Reason
-from deals.models import Deal, DealStageMove, Status
+from deals.models import Deal, DealLine, DealStageMove, Status
 from deals.services.cards import checked, edit
 from deals.services.history import locked, sum_of, tell
 from leads.models import Kind
@@ -105,24 +107,30 @@ def open_deal(
 @transaction.atomic
 def repeat(deal, *, by=None, owner=None):
     """A new deal like a won one for the same person: its lines at today's prices; nothing of its lead or its dates."""
+    lines = [_today(line) for line in deal.lines.select_related("product").order_by("id")]
     new = open_deal(
         deal.person,
         by=by,
         title=deal.title,
-        amount=deal.amount,
+        amount=sum((line.total for line in lines), Decimal(0)) if lines else deal.amount,
         currency=deal.currency,
         owner=owner or deal.owner,
         company=deal.company,
         pipeline=deal.pipeline if deal.pipeline.is_active else None,
         terms=deal.terms,
     )
-    lines = deal.lines.select_related("product").order_by("id")
     for line in lines:
-        price = line.product.price if line.product and line.product.is_active else line.price
-        new.lines.create(
-            product=line.product, title=line.title, quantity=line.quantity, price=price, discount=line.discount
-        )
+        line.deal = new
+    DealLine.objects.bulk_create(lines)
     return new
+
+
+def _today(line):
+    """The line anew, unsaved, at its product's price of today."""
+    price = line.product.price if line.product and line.product.is_active else line.price
+    return DealLine(
+        product=line.product, title=line.title, quantity=line.quantity, price=price, discount=line.discount
+    )
 
 
 @transaction.atomic

@@ -113,6 +113,11 @@ class Lead(RefreshMixin, models.Model):
     )
 
     objects = LeadQuerySet.as_manager()
+    # What a stage may ask for before a card enters it.
+    GATED = (
+        "name", "phone", "email", "company_name", "job_title", "city", "region", "industry", "company_size", "product",
+        "need", "budget", "authority", "decision_date",
+    )  # fmt: skip
 
     class Meta:
         verbose_name, verbose_name_plural = _("lead"), _("leads")

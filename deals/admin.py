@@ -1,0 +1,36 @@
+"""Products, and deals to look at: they are changed on their cards, where gates and history hold."""
+
+from django.contrib import admin
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from crm.core.admin_base import ReadOnlyAdmin
+from deals.models import Deal, DealStageMove, Product
+
+
+@admin.register(Product)
+class ProductAdmin(admin.ModelAdmin):
+    list_display = ["name", "price", "unit", "is_active"]
+    list_editable = ["price", "is_active"]
+    list_filter = ["is_active"]
+    search_fields = ["name"]
+
+
+@admin.register(Deal)
+class DealAdmin(ReadOnlyAdmin):
+    list_display = ["title", "person", "amount", "currency", "stage", "status", "owner", "created_at", "card"]
+    list_filter = ["status", "pipeline"]
+    list_select_related = ["person", "stage", "owner"]
+    search_fields = ["search"]
+
+    @admin.display(description=_("card"))
+    def card(self, deal):
+        return format_html('<a href="{}">№ {}</a>', reverse("deals:card", args=[deal.pk]), deal.pk)
+
+
+@admin.register(DealStageMove)
+class DealStageMoveAdmin(ReadOnlyAdmin):
+    list_display = ["deal", "kind", "from_stage", "to_stage", "amount", "by", "at"]
+    list_filter = ["kind"]
+    list_select_related = ["deal", "from_stage", "to_stage", "by"]
