@@ -1,0 +1,54 @@
+"""Geometry of the charts, pure: numbers in, marks for the SVG templates out. Sizes are the units of the viewBox."""
+
+from dataclasses import dataclass
+from math import ceil, floor, log10
+
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 720, 220, 44, 24, 10
+
+
+@dataclass(frozen=True)
+class Bar:
+    x: float
+    y: float
+    width: float
+    height: float
+    label: str
+    value: object
+    url: str
+    middle: float
+
+
+@dataclass(frozen=True)
+class Chart:
+    bars: list
+    grid: list  # (y, words of the value)
+    labels: list  # (x, words) under the axis
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+
+
+def nice_ceiling(value):
+    """The least of 1, 2, 5 × 10ⁿ that is not below ``value``; 1 for nothing."""
+    if value <= 0:
+        return 1
+    power = 10 ** floor(log10(value))
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= value)
+
+
+def bars(points, *, words=str, labels_at_most=12):
+    """A bar chart of ``points``: [(label, value, url)]."""
+    top = nice_ceiling(max([float(value) for _l, value, _u in points], default=0))
+    room, plot = (WIDTH - LEFT) / max(1, len(points)), HEIGHT - BOTTOM - TOP
+    drawn = []
+    for place, (label, value, url) in enumerate(points):
+        tall = plot * float(value) / top
+        x = LEFT + place * room + room * 0.15
+        drawn.append(Bar(x, TOP + plot - tall, room * 0.7, tall, label, value, url, x + room * 0.35))
+    every = ceil(len(points) / labels_at_most) or 1
+    grid = [(TOP + plot * (1 - part), words(_whole(top * part))) for part in (0, 0.5, 1)]
+    return Chart(drawn, grid, [(bar.middle, bar.label) for bar in drawn[::every]])
+
+
+def _whole(value):
+    return int(value) if value == int(value) else value

@@ -1,0 +1,105 @@
+"""The head of every report: period, comparison, part of the company. A bad value is said, never guessed."""
+
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from analytics.scope import Scope
+from crm.core.models import Organisation, Team, User
+from leads.models import Origin
+
+LONGEST = 3660  # days
+PERIODS = {
+    "7": gettext_lazy("7 days"),
+    "30": gettext_lazy("30 days"),
+    "90": gettext_lazy("90 days"),
+    "365": gettext_lazy("Year"),
+    "month": gettext_lazy("This month"),
+    "next": gettext_lazy("Next 90 days"),
+    "custom": gettext_lazy("Own dates"),
+}
+
+
+class DateInput(forms.DateInput):
+    input_type = "date"
+
+    def __init__(self):
+        super().__init__(format="%Y-%m-%d")
+
+
+class ReportForm(forms.Form):
+    period = forms.ChoiceField(label=gettext_lazy("Period"), choices=list(PERIODS.items()), required=False)
+    start = forms.DateField(label=gettext_lazy("From"), required=False, widget=DateInput(), input_formats=["%Y-%m-%d"])
+    end = forms.DateField(label=gettext_lazy("To"), required=False, widget=DateInput(), input_formats=["%Y-%m-%d"])
+    team = forms.ModelChoiceField(Team.objects.none(), label=gettext_lazy("Team"), required=False)
+    owner = forms.ModelChoiceField(User.objects.none(), label=gettext_lazy("Owner"), required=False)
+    origin = forms.ModelChoiceField(Origin.objects.none(), label=gettext_lazy("Source"), required=False)
+    touch = forms.ChoiceField(
+        label=gettext_lazy("Touch"),
+        choices=[("first", gettext_lazy("First touch")), ("last", gettext_lazy("Last touch"))],
+        required=False,
+    )
+    step = forms.ChoiceField(
+        label=gettext_lazy("By"),
+        choices=[("day", gettext_lazy("day")), ("week", gettext_lazy("week")), ("month", gettext_lazy("month"))],
+        required=False,
+    )
+    as_of = forms.DateField(
+        label=gettext_lazy("As of"), required=False, widget=DateInput(), input_formats=["%Y-%m-%d"],
+        help_text=gettext_lazy("Moves up to the end of that day count; empty: up to now."),
+    )  # fmt: skip
+
+    def __init__(self, data, *, user, period="90"):
+        self.user, self.organisation = user, Organisation.get()
+        self.zone = ZoneInfo(self.organisation.time_zone)
+        super().__init__({"period": "custom" if data.get("start") or data.get("end") else period, "touch": "first", "step": "day",
+                          **{k: v for k, v in data.items() if v}})  # fmt: skip
+        self.fields["team"].queryset = Team.objects.all() if user.sees_all else Team.objects.filter(heads=user)
+        self.fields["owner"].queryset = User.objects.owners_for(user) if not user.sees_all else User.objects.sellers()
+        self.fields["origin"].queryset = Origin.objects.filter(same_as=None)
+
+    def clean(self):
+        cleaned = super().clean()
+        if self.errors:
+            return cleaned
+        start, end = self._dates(cleaned)
+        if not start or not end or end < start:
+            raise forms.ValidationError(_("The period must begin before it ends."))
+        if not date(2000, 1, 1) <= start <= end <= date(2100, 12, 31) or (end - start).days > LONGEST:
+            raise forms.ValidationError(_("The period is too long: ten years at most, between 2000 and 2100."))
+        return cleaned | {"start": start, "end": end}
+
+    def _dates(self, cleaned):
+        today = timezone.localdate(timezone=self.zone)
+        period = cleaned.get("period") or "90"
+        if period == "custom":
+            return cleaned.get("start"), cleaned.get("end") or today
+        if period == "month":
+            return today.replace(day=1), today
+        if period == "next":
+            return today, today + timedelta(days=89)
+        return today - timedelta(days=int(period) - 1), today
+
+    @property
+    def scope(self):
+        c = self.cleaned_data
+        as_of = timezone.now()
+        if c.get("as_of"):
+            as_of = datetime.combine(min(c["as_of"], date(2100, 1, 1)) + timedelta(days=1), time.min, self.zone)
+        return Scope(
+            user=self.user, start=c["start"], end=c["end"], as_of=as_of, organisation=self.organisation,
+            touch=c["touch"] or "first", owner=c["owner"], team=c["team"], origin=c["origin"], step=c["step"] or "day",
+        )  # fmt: skip
+
+    @property
+    def query(self):
+        """The parameters as links carry them: with fixed dates, so that a link opens the same rows tomorrow."""
+        c = self.cleaned_data
+        named = {name: c[name].pk for name in ("team", "owner", "origin") if c.get(name)}
+        dates = {"start": c["start"].isoformat(), "end": c["end"].isoformat()}
+        as_of = {"as_of": c["as_of"].isoformat()} if c.get("as_of") else {}
+        return {**dates, **named, **as_of, "touch": c["touch"] or "first", "step": c["step"] or "day"}

@@ -1,0 +1,130 @@
+"""Report pages: one head of parameters, one way to draw, to export and to open a number."""
+
+from urllib.parse import urlencode
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_safe
+
+from analytics import cells
+from analytics.charts import bars
+from analytics.forms import ReportForm
+from analytics.overview import tiles
+from analytics.reports import flow, funnel, managers, sources
+from crm.core import exports
+from crm.core.models import AuditEntry
+
+REPORTS = {  # key → (name, what makes the table, default period, parameters that it heeds)
+    "funnel": (gettext_lazy("Funnel"), funnel.table, "90", ["team", "owner", "origin", "touch", "as_of"]),
+    "sources": (gettext_lazy("Sources"), sources.table, "90", ["touch", "team", "owner"]),
+    "managers": (gettext_lazy("Managers"), managers.table, "30", ["team", "owner"]),
+    "leads": (gettext_lazy("New leads"), flow.new_leads_table, "30", ["step", "team", "owner", "origin"]),
+    "pipeline": (gettext_lazy("Pipeline"), flow.pipeline_table, "90", ["team", "owner", "origin"]),
+    "forecast": (gettext_lazy("Forecast"), flow.forecast_table, "next", ["team", "owner"]),
+}
+MONEY_CHARTS = {"managers", "pipeline", "forecast"}
+PAGE = 100  # rows behind a number, at once
+
+
+def _tabs(current):
+    return [(reverse("analytics:report", args=[key]), entry[0], key == current) for key, entry in REPORTS.items()]
+
+
+def _form(request, report):
+    _name, _make, period, heeded = REPORTS[report]
+    form = ReportForm(request.GET, user=request.user, period=period)
+    if report == "pipeline":
+        form.fields.pop("period"), form.fields.pop("start"), form.fields.pop("end")
+    for name in {"team", "owner", "origin", "touch", "step", "as_of"} - set(heeded):
+        form.fields[name].widget = form.fields[name].hidden_widget()
+    return form
+
+
+@require_safe
+def index(request):
+    """The overview: the period's main numbers against the one before, new leads, the funnel."""
+    form = ReportForm(request.GET, user=request.user, period="30")
+    if not form.is_valid():
+        return render(request, "analytics/index.html", {"form": form, "tabs": _tabs("")}, status=400)
+    scope = form.scope
+    context = {"form": form, "tabs": _tabs(""), "tiles": tiles(scope, form.query)}
+    context |= {"funnel": funnel.table(scope).linked(form.query), "chart": _new_leads_chart(scope, form.query)}
+    return render(request, "analytics/index.html", context)
+
+
+@require_safe
+def funnel_panel(request):
+    """The funnel of the last 90 days as a panel of the first page."""
+    form = ReportForm({}, user=request.user)
+    form.is_valid()
+    return render(request, "analytics/_funnel_panel.html", {"table": funnel.table(form.scope).linked(form.query)})
+
+
+def _new_leads_chart(scope, query):
+    table = flow.new_leads_table(scope).linked(query)
+    return bars([(row[0].value, row[1].value, row[1].url) for row in table.rows])
+
+
+def _chart(report, table):
+    """Bars of the report's leading column, each opening its rows; None for an empty table."""
+    column = {"funnel": 1, "sources": 1, "managers": 7, "leads": 1, "pipeline": 2, "forecast": 3}[report]
+    points = [(row[0].value, row[column].value or 0, row[column].url) for row in table.rows[:40]]
+    return bars(points, labels_at_most=8) if any(value for _l, value, _u in points) else None
+
+
+@require_safe
+def report(request, key):
+    if key not in REPORTS:
+        raise Http404
+    form = _form(request, key)
+    context = {"form": form, "tabs": _tabs(key), "key": key, "name": REPORTS[key][0]}
+    if not form.is_valid():
+        return render(request, "analytics/report.html", context, status=400)
+    table = REPORTS[key][1](form.scope).linked(form.query)
+    if request.GET.get("format"):
+        return _file(request, key, table)
+    context |= {"table": table, "chart": _chart(key, table), "query": urlencode(form.query)}
+    context["chart_is_money"] = key in MONEY_CHARTS
+    return render(request, "analytics/report.html", context)
+
+
+def _file(request, key, table):
+    if not request.user.can_export:
+        raise PermissionDenied(_("Your role may not export."))
+    form = request.GET["format"]
+    if form not in exports.FORMATS:
+        raise Http404
+    AuditEntry.objects.create(user=request.user, action="export", subject=f"report {key}", details=request.GET.dict())
+    rows = [[cell.value for cell in row] for row in [*table.rows, *([table.total] if table.total else [])]]
+    return exports.response(request, [column.name for column in table.columns], iter(rows), form=form, name=key)
+
+
+@require_safe
+def rows(request, cell):
+    """The rows behind a number: as many as it says."""
+    form = ReportForm(request.GET, user=request.user)
+    if not form.is_valid():
+        return render(request, "analytics/rows.html", {"form": form}, status=400)
+    kind, queryset = cells.rows(cell, form.scope, request.GET.dict())
+    total = queryset.count()
+    after = request.GET.get("after", "")
+    page = queryset.filter(pk__lt=int(after)) if after.isdecimal() and len(after) < 19 else queryset
+    found = list(_shown(kind, page)[: PAGE + 1])
+    context = {"form": form, "kind": kind, "rows": found[:PAGE], "total": total, "scope": form.scope}
+    if len(found) > PAGE:
+        context["next_url"] = f"?{urlencode({**request.GET.dict(), 'after': found[PAGE - 1].pk})}"
+    return render(request, "analytics/rows.html", context)
+
+
+def _shown(kind, queryset):
+    related = {
+        cells.LEADS: ["stage", "owner", "first_origin"],
+        cells.DEALS: ["stage", "owner", "person"],
+        cells.TOUCHES: ["lead", "by"],
+        cells.TASKS: ["lead", "assignee", "person"],
+    }
+    return queryset.select_related(*related[kind]).order_by("-pk")
