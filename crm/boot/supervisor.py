@@ -12,7 +12,7 @@ from crm.boot.embedded import BASE_DIR, child_command
 
 PAUSES = (0.2, 1, 2, 5, 10, 30)  # seconds before a restart, one after another; the last one repeats
 CALM_SECONDS = 60  # a process that ran this long starts counting anew
-SOFT_SECONDS, HARD_SECONDS = 4, 4  # of a stop: first TERM, then TERM again (the worker's cold stop), then KILL
+SOFT_SECONDS, HARD_SECONDS = 2, 3  # of a stop: TERM, TERM again (the cold stop of a worker), KILL; rows are safe anyway
 
 
 class Child:

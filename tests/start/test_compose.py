@@ -69,7 +69,7 @@ def test_nothing_starts_before_the_migration():
             "redis": {"condition": "service_healthy"},
             "migrate": {"condition": "service_completed_successfully"},
         }
-    assert SERVICES["migrate"]["command"] == ["python", "manage.py", "migrate", "--noinput"]
+    assert SERVICES["migrate"]["command"] == ["python", "manage.py", "prepare"]  # as `up` does
 
 
 def test_postgresql_is_set_up_like_the_embedded_one(tmp_path):

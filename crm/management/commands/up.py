@@ -14,7 +14,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.management import call_command, get_commands
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection, connections
 
@@ -22,7 +22,6 @@ from crm.boot.child import die_with_parent
 from crm.boot.embedded import BASE_DIR, Hold, Postgres, StartError, Valkey, child_command, lock
 from crm.boot.processes import PROCESSES
 from crm.boot.supervisor import Supervisor
-from crm.boot.translations import compile_all
 
 READY_SECONDS = 90
 DEMO_LOGINS = ("admin", "head", "manager", "marketer")
@@ -124,22 +123,24 @@ class Command(BaseCommand):
             self.say(f"{title} runs")
 
     def _prepare_database(self):
+        marker = Path(settings.STATE_DIR) / "demo.loading"
+        if marker.exists() and "DATABASE_URL" in self._addresses():
+            recreate_database()
+            self.say("the loading of demo data was broken off last time: beginning with an empty database")
+        marker.unlink(missing_ok=True)
+        Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # WhiteNoise warns of a missing one
         with connection.cursor() as cursor:
             cursor.execute("SET statement_timeout = 0")  # an index on a big table takes its time
-        call_command("migrate", interactive=False, verbosity=0)
-        self.say("database migrated")
-        Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # WhiteNoise warns of a missing one
-        if compiled := compile_all():
-            self.say(f"{compiled} translations compiled")
+        call_command("prepare", verbosity=0)
+        self.say("database ready")
         if self.demo and not get_user_model().objects.exists():
+            marker.touch()
             self._load_demo()
+            marker.unlink()
         connections.close_all()
 
     def _load_demo(self):
-        if "seed_demo" not in get_commands():
-            self.say("no demo data: this version has no seed_demo command")
-            return
-        self.say("loading demo data (about 2,000 leads)")
+        self.say("loading demo data (2,000 leads)")
         command = [sys.executable, "manage.py", "seed_demo", "--leads", "2000", "--seed", "1"]
         env = {**os.environ, **self._addresses(), "STATEMENT_TIMEOUT_MS": "0"}
         silent = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
@@ -196,3 +197,11 @@ class Command(BaseCommand):
         connections.close_all()
         if logins := [name for name in DEMO_LOGINS if name in found]:
             self.say(f"sign in as {', '.join(logins)}; password: demo")
+
+
+def recreate_database():
+    """The embedded one alone, and only while nothing but a half-loaded demo is in it."""
+    connections.close_all()
+    with connection._nodb_cursor() as cursor:
+        cursor.execute("DROP DATABASE IF EXISTS crm WITH (FORCE)")
+        cursor.execute("CREATE DATABASE crm")
