@@ -55,16 +55,19 @@ def test_an_enquiry_is_scored_owned_and_told(rules, rep, colleague):
     assert not Job.objects.exclude(task="leads.deliver").exists()
 
 
+def written():
+    return [list(model.objects.order_by("pk").values()) for model in (Evidence, Assignment, Notice, Interaction)]
+
+
 def test_the_same_interaction_run_again_changes_nothing(rules):
     lead = LeadFactory(city="Казань")
     row = record(lead, Kind.CAPTURED)
     drain()
-    before = [*Evidence.objects.values_list("id", "points"), *Assignment.objects.values_list("id"), *Notice.objects.all()]
+    before = written()
     for _again in range(3):
         Job.objects.create(task="crm.react", ref=str(row.pk))
         drain()
-    after = [*Evidence.objects.values_list("id", "points"), *Assignment.objects.values_list("id"), *Notice.objects.all()]
-    assert after == before
+    assert written() == before
 
 
 def test_a_broken_step_becomes_a_job_of_its_own_and_holds_up_no_other(rules, rep, monkeypatch, caplog):

@@ -1,4 +1,4 @@
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
@@ -117,6 +117,7 @@ class WorkTime:
 
     def spans(self, since, until):
         """Yield (start, end) instants of work within [since, until), absences cut out."""
+        since, until = since.astimezone(UTC), until.astimezone(UTC)
         day = since.astimezone(self.zone).date() - timedelta(days=1)
         last = until.astimezone(self.zone).date()
         while day <= last:
@@ -124,10 +125,14 @@ class WorkTime:
                 for weekday, start, end in self.hours:
                     if weekday == day.weekday():
                         yield from self._cut(
-                            max(since, datetime.combine(day, start, self.zone)),
-                            min(until, datetime.combine(day, end, self.zone)),
+                            max(since, self._instant(day, start)),
+                            min(until, self._instant(day, end)),
                         )
             day += timedelta(days=1)
+
+    def _instant(self, day, clock):
+        """In UTC: two times of one zone are subtracted by the wall clock, which is wrong across a change of it."""
+        return datetime.combine(day, clock, self.zone).astimezone(UTC)
 
     def _cut(self, start, end):
         for away, back in self.absences:
