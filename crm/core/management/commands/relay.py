@@ -19,6 +19,7 @@ ALIVE = 5.0  # seconds between two signs of life
 
 class Command(BaseCommand):
     help = __doc__
+    requires_system_checks = []
 
     def handle(self, **options):
         self.stopping = False
