@@ -86,7 +86,8 @@ def test_mistakes_in_a_rule_are_named(admin, signed_in, change, field, words):
 
 def test_applying_the_rules_is_an_action_with_progress(admin, lead, signed_in):
     rule = Rule.objects.first()
-    answer = signed_in(admin).post("/admin/scoring/rule/", {"action": "apply", "_selected_action": [rule.pk]}, follow=True)
+    data = {"action": "apply", "_selected_action": [rule.pk]}
+    answer = signed_in(admin).post("/admin/scoring/rule/", data, follow=True)
     assert answer.redirect_chain == [("/admin/scoring/rescoring/", 302)]
     assert list(Rescoring.objects.values_list("by", "total")) == [(admin.pk, 1)]
 
