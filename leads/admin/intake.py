@@ -1,0 +1,70 @@
+"""Sources, consent texts, the dictionary of lead sources, receipts."""
+
+from django.contrib import admin
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from crm.core.admin_base import ReadOnlyAdmin
+from leads.capture import PSEUDO
+from leads.forms.capture import SourceForm
+from leads.models import ConsentText, Origin, Source, Submission
+from leads.services import sources
+
+
+@admin.register(Source)
+class SourceAdmin(admin.ModelAdmin):
+    form = SourceForm
+    list_display = ["name", "key", "adapter", "channel", "is_active", "page"]
+    list_filter = ["adapter", "channel", "is_active"]
+    search_fields = ["name", "key"]
+    list_select_related = ["origin"]
+
+    def get_fields(self, request, obj=None):
+        """The form drops the key of a source that is there: its address is in use."""
+        return [name for name in super().get_fields(request, obj) if name != "key" or obj is None]
+
+    def has_change_permission(self, request, obj=None):
+        return super().has_change_permission(request, obj) and (obj is None or obj.adapter not in PSEUDO)
+
+    def save_model(self, request, obj, form, change):
+        sources.saved(obj)
+
+    @admin.display(description=_("address and snippet"))
+    def page(self, source):
+        return format_html('<a href="{}">{}</a>', reverse("leads:source", args=[source.key]), _("open"))
+
+
+@admin.register(ConsentText)
+class ConsentTextAdmin(admin.ModelAdmin):
+    """A version that people have agreed to is never rewritten: a new wording is a new version."""
+
+    list_display = ["purpose", "version", "created_at"]
+    fields = ["purpose", "version", "text"]
+
+    def has_change_permission(self, request, obj=None):
+        return obj is None and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request, obj=None):
+        return False
+
+
+@admin.register(Origin)
+class OriginAdmin(admin.ModelAdmin):
+    list_display = ["name", "channel", "same_as"]
+    list_filter = ["channel"]
+    search_fields = ["name"]
+    autocomplete_fields = ["same_as"]
+    list_select_related = ["same_as"]
+
+
+@admin.register(Submission)
+class SubmissionAdmin(ReadOnlyAdmin):
+    list_display = ["receipt", "source", "state", "reason", "received_at", "page"]
+    list_filter = ["state", "reason", "source"]
+    list_select_related = ["source"]
+    fields = ["receipt", "source", "state", "reason", "detail", "received_at", "judged_at", "content_type", "path", "parsed"]
+
+    @admin.display(description=_("body and replay"))
+    def page(self, receipt):
+        return format_html('<a href="{}">{}</a>', reverse("leads:receipt", args=[receipt.pk]), _("open"))
