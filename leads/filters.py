@@ -66,7 +66,7 @@ class LeadForm(forms.Form):
 
 def _many(queryset, label, any_label, **extra):
     return df.ModelMultipleChoiceFilter(
-        queryset=queryset, label=label, widget=Picker(any_label=any_label), **extra
+        queryset=queryset, label=label, widget=Picker(any_label=any_label), distinct=False, **extra
     )
 
 
@@ -81,12 +81,12 @@ class LeadFilter(df.FilterSet):
         widget=forms.TextInput(attrs={"type": "search", "placeholder": gettext_lazy("Name, phone, e-mail, company")}),
     )
     state = df.ChoiceFilter(method="by_state", label=gettext_lazy("State"), choices=STATES, empty_label=None)
-    owner = OwnerFilter(method="by_owner", label=gettext_lazy("Owner"), widget=Picker(any_label=ANY))
+    owner = OwnerFilter(distinct=False, method="by_owner", label=gettext_lazy("Owner"), widget=Picker(any_label=ANY))
     stage = _many(Stage.objects.none(), gettext_lazy("Stage"), ANY)
     attention = df.ChoiceFilter(
         method="by_attention", label=gettext_lazy("Needs attention"), choices=ATTENTION, empty_label=gettext_lazy("all")
     )
-    band = df.MultipleChoiceFilter(label=gettext_lazy("Readiness"), choices=Band.choices, widget=Picker(any_label=ANY))
+    band = df.MultipleChoiceFilter(distinct=False, label=gettext_lazy("Readiness"), choices=Band.choices, widget=Picker(any_label=ANY))
     qualification = df.ChoiceFilter(
         label=gettext_lazy("Qualification"), choices=Qualification.choices, empty_label=ANY
     )

@@ -35,6 +35,8 @@ def condition(raw):
     """The Q of a search text; raises TooShort."""
     text = tidy(raw)
     digits = digits_of(text)
+    if digits and len(digits) < 4:
+        raise TooShort
     if len(digits) == 4:
         return Q(phone_tail=digits)
     if len(digits) > 4:

@@ -68,7 +68,7 @@ def before(column, value, pk, field):
 
 
 def page(arms, column, *, after="", size=50):
-    """One page of keys. ``arms``: [(queryset, the column constant in it or None)]; overlaps are shown once."""
+    """One page of keys. ``arms``: [(queryset, the foreign key constant in it or None)]; overlaps are shown once."""
     model = arms[0][0].model
     field = model._meta.get_field(column)
     bound = before(column, *decode(after, field), field) if after else None
@@ -85,7 +85,7 @@ def _part(queryset, constant, column, bound):
     if bound is not None:
         queryset = queryset.filter(bound)
     # PostgreSQL does not see that "owner is null" leaves the index sorted by what follows: naming the column says so.
-    lead = [constant] if constant else []
+    lead = [f"{constant}_id"] if constant else []
     return queryset.order_by(*lead, f"-{column}", "-id").values_list("id", column)
 
 

@@ -14,6 +14,9 @@ class Picker(forms.CheckboxSelectMultiple):
         super().__init__(*args, **kwargs)
         self.any_label = any_label
 
+    def id_for_label(self, id_, index=None):
+        return id_  # the button
+
     def get_context(self, name, value, attrs):
         context = super().get_context(name, value, attrs)
         options = [option for _group, rows, _index in context["widget"]["optgroups"] for option in rows]
