@@ -2,6 +2,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class Rule(models.Model):
@@ -19,11 +20,11 @@ class Rule(models.Model):
     condition = models.JSONField(_("condition"), default=list, blank=True)
     strategy = models.CharField(_("strategy"), max_length=6, choices=Strategy, default=Strategy.EVENLY)
     team = models.ForeignKey("core.Team", models.PROTECT, null=True, blank=True, verbose_name=_("of team"))
-    person = models.ForeignKey("core.User", models.PROTECT, null=True, blank=True, verbose_name=_("person"))
+    person = models.ForeignKey("core.User", models.PROTECT, null=True, blank=True, verbose_name=pgettext_lazy("colleague", "person"))
     skills = models.ManyToManyField("core.Skill", verbose_name=_("skills"), blank=True)
     min_grade = models.PositiveSmallIntegerField(_("grade from"), default=0)
     max_grade = models.PositiveSmallIntegerField(_("grade to"), default=9)
-    is_active = models.BooleanField(_("active"), default=True)
+    is_active = models.BooleanField(pgettext_lazy("rule", "active"), default=True)
 
     class Meta:
         ordering = ["position", "id"]

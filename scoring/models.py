@@ -2,6 +2,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from leads.models import Kind as InteractionKind
 
@@ -61,7 +62,7 @@ class Rule(models.Model):
         _("half-life, days"), default=0, help_text=_("The points halve each so many days; 0: never.")
     )
     position = models.PositiveSmallIntegerField(_("position"), default=0)
-    is_active = models.BooleanField(_("active"), default=True)
+    is_active = models.BooleanField(pgettext_lazy("rule", "active"), default=True)
 
     class Meta:
         ordering = ["kind", "position", "id"]
