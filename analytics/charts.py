@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import ceil, floor, log10
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 720, 220, 44, 24, 10
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 1100, 240, 56, 24, 10
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Chart:
 
 
 def nice_ceiling(value):
-    """The least of 1, 2, 5 × 10ⁿ that is not below ``value``; 1 for nothing."""
+    """The least round number (1, 1.5, 2, 3, 4, 5, 6, 8 × 10ⁿ) that is not below ``value``; 1 for nothing."""
     if value <= 0:
         return 1
     power = 10 ** floor(log10(value))
-    return next(step * power for step in (1, 2, 5, 10) if step * power >= value)
+    return next(step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * power >= value)
 
 
 def bars(points, *, words=str, labels_at_most=12):

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from analytics.scope import Scope
 from crm.core.models import Organisation, Team, User
@@ -33,8 +33,8 @@ class DateInput(forms.DateInput):
 
 class ReportForm(forms.Form):
     period = forms.ChoiceField(label=gettext_lazy("Period"), choices=list(PERIODS.items()), required=False)
-    start = forms.DateField(label=gettext_lazy("From"), required=False, widget=DateInput(), input_formats=["%Y-%m-%d"])
-    end = forms.DateField(label=gettext_lazy("To"), required=False, widget=DateInput(), input_formats=["%Y-%m-%d"])
+    start = forms.DateField(label=pgettext_lazy("period", "From"), required=False, widget=DateInput(), input_formats=["%Y-%m-%d"])
+    end = forms.DateField(label=pgettext_lazy("period", "To"), required=False, widget=DateInput(), input_formats=["%Y-%m-%d"])
     team = forms.ModelChoiceField(Team.objects.none(), label=gettext_lazy("Team"), required=False)
     owner = forms.ModelChoiceField(User.objects.none(), label=gettext_lazy("Owner"), required=False)
     origin = forms.ModelChoiceField(Origin.objects.none(), label=gettext_lazy("Source"), required=False)
@@ -44,8 +44,8 @@ class ReportForm(forms.Form):
         required=False,
     )
     step = forms.ChoiceField(
-        label=gettext_lazy("By"),
-        choices=[("day", gettext_lazy("day")), ("week", gettext_lazy("week")), ("month", gettext_lazy("month"))],
+        label=pgettext_lazy("period", "By"),
+        choices=[("day", pgettext_lazy("period", "day")), ("week", pgettext_lazy("period", "week")), ("month", pgettext_lazy("period", "month"))],
         required=False,
     )
     as_of = forms.DateField(

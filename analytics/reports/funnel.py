@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from django.db import connections
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
 
 from analytics.scope import DB
 from analytics.tables import Cell, Column, Table, ratio
@@ -111,7 +110,7 @@ def table(scope):
     rows = [_edge(_("Enquiries"), enquiries, "leads", enquiries)]
     rows += [_row(step, enquiries) for step in lead_steps]
     rows += [_row(step, enquiries) for step in deal_steps]
-    rows.append(_edge(pgettext("deal state", "won"), won, "funnel_won", enquiries))
+    rows.append(_edge(_("Won deals"), won, "funnel_won", enquiries))
     return Table(_("Funnel"), _columns(), rows)
 
 

@@ -1,0 +1,139 @@
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from analytics import cells
+from analytics.reports import flow, funnel, managers, sources
+from analytics.scope import Scope
+from crm.core.models import Organisation, Reason, Stage
+from deals.services import funnel as deal_funnel
+from leads.models import Origin
+from leads.services import funnel as lead_funnel
+from tests.factories import DealFactory, LeadFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def scope_of(user, **changes):
+    today = timezone.now().date()
+    plan = {"start": today - timedelta(days=30), "end": today + timedelta(days=1), "as_of": timezone.now() + timedelta(days=1)}
+    return Scope(user=user, organisation=Organisation.get(), **{**plan, **changes})
+
+
+def counts(scope, kind="lead"):
+    return {step.name: step.counts for step in funnel.steps(kind, scope)}
+
+
+def reason(kind):
+    return Reason.objects.get(kind=kind, name="Too expensive")
+
+
+@pytest.fixture
+def cohort(rep, admin, funnels):
+    """Five leads: one still new, one lost as contacted, one that skipped and was won, one that went back, one in work."""
+    new, contacted, qualified = Stage.objects.filter(pipeline=funnels[0])
+    still, lost, won, back, works = (LeadFactory(owner=rep, need="x") for _n in range(5))
+    lead_funnel.move_stage(lost, contacted, by=rep)
+    lead_funnel.reject(lost, reason("lead"), by=rep)
+    lead_funnel.move_stage(won, qualified, by=rep)
+    deal = deal_funnel.convert(won, by=rep, amount=Decimal(100))
+    deal_funnel.win(deal, by=rep)
+    lead_funnel.move_stage(back, contacted, by=rep)
+    lead_funnel.move_stage(back, new, by=rep)
+    lead_funnel.move_stage(works, contacted, by=rep)
+    return still, lost, won, back, works
+
+
+def test_entered_is_moved_on_and_lost_and_still_here_with_skips_and_returns_apart(admin, cohort):
+    found = counts(scope_of(admin))
+    assert found == {
+        "New": {"entered": 5, "moved_on": 3, "lost": 0, "here": 2, "skipped": 0, "returned": 0},
+        "Contacted": {"entered": 2, "moved_on": 0, "lost": 1, "here": 1, "skipped": 1, "returned": 1},
+        "Qualified": {"entered": 1, "moved_on": 1, "lost": 0, "here": 0, "skipped": 0, "returned": 0},
+    }
+
+
+def test_a_converted_lead_goes_on_as_its_deal_to_the_money(admin, cohort):
+    found = counts(scope_of(admin), "deal")
+    assert found["Proposal"] == {"entered": 1, "moved_on": 1, "lost": 0, "here": 0, "skipped": 0, "returned": 0}
+    assert len(funnel.won_keys(scope_of(admin))) == 1
+    assert [row[1].value for row in funnel.table(scope_of(admin)).rows] == [5, 5, 2, 1, 1, 0, 0, 1]
+
+
+def test_every_number_opens_exactly_its_rows(admin, cohort):
+    scope = scope_of(admin)
+    tables = [funnel.table, sources.table, managers.table, flow.new_leads_table, flow.pipeline_table, flow.forecast_table]
+    seen = 0
+    for make in tables:
+        table = make(scope)
+        for row in [*table.rows, *([table.total] if table.total else [])]:
+            for column, cell in zip(table.columns, row, strict=True):
+                if cell.cell and column.kind == "number":
+                    args = {key: str(value) for key, value in cell.args.items() if value is not None}
+                    assert cells.rows(cell.cell, scope, args)[1].count() == cell.value, (table.title, column.name)
+                    seen += 1
+    assert seen > 60
+
+
+def test_the_funnel_as_of_a_day_knows_nothing_that_came_later(admin, cohort):
+    scope = scope_of(admin, as_of=timezone.now() - timedelta(days=1))
+    assert {name: n["entered"] for name, n in counts(scope).items()} == {"New": 0, "Contacted": 0, "Qualified": 0}
+
+
+def test_readers_count_only_what_they_see(rep, outsider, head, cohort):
+    entered = {user.username: counts(scope_of(user))["New"]["entered"] for user in (rep, outsider, head)}
+    assert entered == {"rep": 5, "outsider": 0, "head": 5}
+
+
+def test_sources_by_first_and_last_touch_with_money(rep, admin, funnels):
+    google, vk = Origin.objects.create(name="Google"), Origin.objects.create(name="VK")
+    won = LeadFactory(owner=rep, first_origin=google, last_origin=vk)
+    LeadFactory(owner=rep, first_origin=google, last_origin=google)
+    LeadFactory(owner=rep)
+    deal_funnel.win(deal_funnel.convert(won, by=rep, amount=Decimal("70.50")), by=rep)
+
+    def by(touch):
+        rows = sources.numbers(scope_of(admin, touch=touch))
+        return {origin: (n["all"], n["converted"], n["won"], money) for origin, n, money in rows}
+
+    assert by("first") == {google.pk: (2, 1, 1, Decimal("70.50")), None: (1, 0, 0, 0)}
+    assert by("last") == {google.pk: (1, 0, 0, 0), vk.pk: (1, 1, 1, Decimal("70.50")), None: (1, 0, 0, 0)}
+    vk.same_as = google
+    vk.save()
+    assert by("last") == {google.pk: (2, 1, 1, Decimal("70.50")), None: (1, 0, 0, 0)}
+
+
+def test_forecast_is_the_sum_of_amounts_by_stage_probability(admin, funnels):
+    proposal = Stage.objects.get(pipeline=funnels[1], name="Proposal")
+    assert proposal.probability == 20
+    close = date(2027, 2, 15)
+    DealFactory.create_batch(100, amount=Decimal(50_000), expected_close=close)
+    DealFactory(amount=Decimal(50_000), expected_close=date(2027, 6, 1))
+    found = flow.forecast(scope_of(admin, start=date(2027, 2, 1), end=date(2027, 3, 31)))
+    assert found == [(date(2027, 2, 1), 100, Decimal(5_000_000), Decimal(1_000_000)), (date(2027, 3, 1), 0, 0, 0)]
+
+
+def test_managers_get_their_own_line_and_heads_their_teams(rep, colleague, outsider, head, admin):
+    lines = {user.username: {str(p.username) for p in managers.numbers(scope_of(user))} for user in (rep, head, outsider)}
+    assert lines == {"rep": {"rep"}, "head": {"rep", "colleague", "head"}, "outsider": {"outsider"}}
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["?start=0001-01-01&end=9999-12-31", "?start=2026-02-01&end=2026-01-01", "?period=soon", "?owner=999999", "?start=x",
+     "?as_of=9999-99-99", "?team=1%00", "?step=second"],
+)  # fmt: skip
+@pytest.mark.parametrize("page", ["/reports/", "/reports/funnel/", "/reports/leads/", "/reports/rows/new_leads/"])
+def test_senseless_parameters_are_said_and_nothing_breaks(signed_in, admin, funnels, page, query):
+    answer = signed_in(admin).get(page + query)
+    assert answer.status_code == 400
+    assert 'role="alert"' in answer.text or "error" in answer.text
+
+
+def test_files_hold_what_the_page_shows_and_only_for_who_may_export(signed_in, head, rep, cohort):
+    assert signed_in(rep).get("/reports/funnel/?format=csv").status_code == 403
+    body = b"".join(signed_in(head).get("/reports/funnel/?format=csv").streaming_content).decode("utf-8-sig")
+    first = [line.split(";")[0] for line in body.splitlines()]
+    assert first == ["Stage", "Enquiries", "New", "Contacted", "Qualified", "Proposal", "Negotiation", "Contract", "Won deals"]
