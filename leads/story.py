@@ -10,9 +10,11 @@ from itertools import groupby
 
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_lazy
 
+from crm.core.templatetags.ui import num
 from leads.models import Assignment, Band, Kind, Lead, Message, Person, Qualification, StageMove, Suppression
 
 # kind → (look, icon); the look is the data-kind that timeline.css colours.
@@ -63,6 +65,7 @@ MOVES = {
 MESSAGE_TONES = {"sent": "success", "failed": "danger", "unsure": "warning", "skipped": "warning"}
 LABELS = {field.name: field.verbose_name for model in (Person, Lead) for field in model._meta.concrete_fields}
 LABELS |= {
+    "name": pgettext_lazy("person", "name"),
     "amount": gettext_lazy("amount"),
     "expected_close": gettext_lazy("expected close"),
     "currency": gettext_lazy("currency"),
@@ -85,6 +88,7 @@ SEQUENCE_STOPS = {
     "by_hand": gettext_lazy("by a colleague"),
     "switched_off": gettext_lazy("the sequence was switched off"),
 }
+SUMS = {"budget", "amount", "company_size"}
 SHOWN_FIELDS = 30  # of one enquiry
 
 
@@ -161,7 +165,9 @@ def _reactions(message):
 
 
 def _when(moment):
-    return date_format(timezone.localtime(moment), "DATETIME_FORMAT")
+    """A moment as short as it stays clear: the year only when it is another one."""
+    local = timezone.localtime(moment)
+    return date_format(local, "j E, H:i" if local.year == timezone.localdate().year else "j E Y, H:i")
 
 
 def _instant(text):
@@ -207,14 +213,19 @@ def _qualified(entry, details, names):
 
 
 def _label(name):
-    return str(LABELS.get(name, name))
+    return capfirst(str(LABELS.get(name, name)))
+
+
+def _value(name, value):
+    """A field's kept value as people read it."""
+    return num(value) if name in SUMS and value not in (None, "") else value
 
 
 def _edited(entry, details, names):
     fields = details.get("fields")
     for name, pair in (fields.items() if isinstance(fields, dict) else ()):
         before, after = pair if isinstance(pair, list) and len(pair) == 2 else ("", pair)
-        entry.changes.append((_label(name), before, after))
+        entry.changes.append((_label(name), _value(name, before), _value(name, after)))
 
 
 def _tagged(entry, details, names):

@@ -3,7 +3,7 @@
 from datetime import datetime, time, timedelta
 
 from django import forms
-from django.db.models import Count, Exists, OuterRef, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.text import capfirst
@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from crm.core.models import Absence, Reason, User
 from leads.models import Lead, Task
 from leads.services import cards
-from leads.story import CALL_RESULTS
+from leads.story import CALL_RESULTS, LABELS
 
 TEXT_AT_MOST = 20_000  # characters of a note
 MOMENT = "%Y-%m-%dT%H:%M"
@@ -56,10 +56,16 @@ QUICK = {
 }
 
 
+def colleagues(user, *also):
+    """Whom the user may choose as an owner or assignee, and those of the given keys."""
+    allowed = User.objects.owners_for(user).values("pk")
+    return User.objects.filter(Q(pk__in=allowed) | Q(pk__in=[pk for pk in also if pk]))
+
+
 # --- Fields ---------------------------------------------------------------------------------------------------------
 def _control(name):
     field = Lead._meta.get_field(name)
-    label = capfirst(field.verbose_name)
+    label = capfirst(str(LABELS[name]))
     if name == "budget":
         return SumField(label=label, required=False, min_value=0)
     if name == "decision_date":
@@ -148,7 +154,7 @@ class CallForm(NextStepForm):
     text = forms.CharField(
         label=gettext_lazy("Note"), required=False, max_length=TEXT_AT_MOST, widget=forms.Textarea(attrs={"rows": 3})
     )
-    closes = forms.ModelChoiceField(Task.objects.none(), required=False, label=gettext_lazy("This was"))
+    closes = forms.ModelChoiceField(Task.objects.none(), required=False, label=gettext_lazy("Closes the task"))
 
     def __init__(self, *args, planned=(), **kwargs):
         """``planned``: open call tasks of the lead; the soonest is proposed as the one that this call was."""
@@ -169,8 +175,7 @@ class TaskForm(NextStepForm):
 
     def __init__(self, *args, user, owner=None, **kwargs):
         super().__init__(*args, **kwargs)
-        people = User.objects.owners_for(user) | User.objects.filter(pk__in=[user.pk, owner.pk if owner else user.pk])
-        self.fields["assignee"].queryset = people.distinct()
+        self.fields["assignee"].queryset = colleagues(user, user.pk, owner.pk if owner else None)
         self.fields["assignee"].initial = owner or user
         self.fields["next"].required = True
         self.fields["next"].label = _("When")

@@ -4,10 +4,10 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext
 
-from crm.core.models import User
 from leads import identity
+from leads.forms.card import colleagues
 from leads.models import Company, Identity, Person
 from leads.services import people
 
@@ -25,8 +25,9 @@ class PersonForm(forms.ModelForm):
 
     def __init__(self, *args, user, **kwargs):
         super().__init__(*args, **kwargs)
-        owned = self.instance.owner_id
-        self.fields["owner"].queryset = User.objects.owners_for(user) | User.objects.filter(pk=owned).distinct()
+        self.fields["owner"].queryset = colleagues(user, self.instance.owner_id)
+        self.fields["name"].label = pgettext("person", "Name")
+        self.fields["preferences"].label = _("What the client likes")
         self.fields["owner"].label = _("Account owner")
         self.fields["owner"].empty_label = _("nobody")
         self.fields["company_name"].initial = self.instance.company.name if self.instance.company else ""
@@ -55,8 +56,7 @@ class CompanyForm(forms.ModelForm):
 
     def __init__(self, *args, user, **kwargs):
         super().__init__(*args, **kwargs)
-        owned = self.instance.owner_id
-        self.fields["owner"].queryset = User.objects.owners_for(user) | User.objects.filter(pk=owned).distinct()
+        self.fields["owner"].queryset = colleagues(user, self.instance.owner_id)
         self.fields["owner"].label = _("Account owner")
         self.fields["owner"].empty_label = _("nobody")
 

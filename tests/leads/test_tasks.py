@@ -110,6 +110,13 @@ def test_what_cannot_be_is_422_and_writes_nothing(lead, rep, signed_in, part, fo
     assert (answer.status_code, lead.interactions.count(), lead.tasks.count()) == (422, 0, 0)
 
 
+def test_a_head_plans_a_task_for_the_owner_of_the_lead(lead, rep, head, signed_in):
+    page = signed_in(head).get(f"/leads/{lead.pk}/tasks/", headers=HTMX).content.decode()
+    assert f'value="{rep.pk}" selected' in page
+    signed_in(head).post(f"/leads/{lead.pk}/tasks/", {"next": "tomorrow", "next_title": "Call!"}, headers=HTMX)
+    assert list(lead.tasks.values_list("title", "assignee", "by")) == [("Call!", rep.pk, head.pk)]
+
+
 def test_a_note_answers_the_client_and_stops_the_clock(lead, rep, signed_in):
     Lead.objects.filter(pk=lead.pk).update(waiting_since=later(minutes=-5))
     signed_in(rep).post(f"/leads/{lead.pk}/notes/", {"text": "called"}, headers=HTMX)
