@@ -349,6 +349,7 @@ TELLERS = {
     Kind.TASK_SET: _task_set,
     Kind.TASK_DONE: _task_done,
     Kind.REJECTED: _rejected,
+    Kind.CONVERTED: _deal,
     Kind.DEAL_OPENED: _deal,
     Kind.DEAL_MOVED: _deal,
     Kind.DEAL_WON: _deal,

@@ -5,7 +5,7 @@ from django.http import Http404
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.http import require_safe
 
 from crm.core import board, exports, keyset, saved_views
@@ -17,14 +17,14 @@ ROWS = 50  # a page
 CAP = 1000  # "1000+": nobody counts further
 CHUNK = 2000  # rows of an export fetched at once from the server-side cursor
 TABS = [
-    (gettext_lazy("Open"), ""),
+    (pgettext_lazy("deals", "Open"), ""),
     (gettext_lazy("My open"), "owner=me"),
     (gettext_lazy("No next step"), "attention=no_step"),
     (gettext_lazy("Overdue"), "attention=overdue"),
     (gettext_lazy("Close has passed"), "attention=close"),
     (gettext_lazy("Stuck"), "attention=stuck"),
-    (gettext_lazy("Won"), "state=won"),
-    (gettext_lazy("Lost"), "state=lost"),
+    (pgettext_lazy("deals", "Won"), "state=won"),
+    (pgettext_lazy("deals", "Lost"), "state=lost"),
 ]
 PLAIN = (
     "id", "title", "person__name", "company__name", "amount", "currency", "status", "pipeline__name", "stage__name",
