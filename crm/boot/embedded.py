@@ -392,8 +392,8 @@ class Hold:
         starting = lock(self.server.state / f"{self.server.name}.starting", fcntl.LOCK_EX)  # one starter at a time
         try:
             deadline = time.monotonic() + START_SECONDS
-            while not self.server.answers():
-                if _free(self.keeper_lock, fcntl.LOCK_EX):
+            while (orphan := _free(self.keeper_lock, fcntl.LOCK_EX)) or not self.server.answers():
+                if orphan:  # without a keeper it may still answer, but is on its way out
                     self._start_keeper()
                 elif time.monotonic() > deadline:
                     raise StartError(f"{self.server.name} does not answer, see {self.server.log}")

@@ -47,9 +47,17 @@ class Keeper:
             print(f"keeper: {error}", flush=True)
 
 
+def _only_keeper(path):
+    """The lock of the one keeper. Asked for repeatedly: those who look whether it is free hold it for a moment."""
+    for _ in range(100):
+        if (mine := lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB)) is not None:
+            return mine
+        time.sleep(0.02)
+    return None
+
+
 def main(name, state, profile, ready):
-    mine = lock(Path(state) / f"{name}.keeper", fcntl.LOCK_EX | fcntl.LOCK_NB)
-    if mine is None:
+    if _only_keeper(Path(state) / f"{name}.keeper") is None:
         os.write(ready, b"ready")  # another keeper was quicker
         return
     keeper = Keeper(SERVERS[name](state, profile))
