@@ -24,6 +24,7 @@ class Table:
     shares: list
     given: int
     spread: Decimal  # the largest debt either way
+    balance: Decimal  # 0: what one is owed another is ahead
 
 
 def tables():
@@ -41,4 +42,5 @@ def _table(rule, shares):
     given = sum(share.given for share in shares)
     for share in shares:
         share.percent = share.given / given if given else None
-    return Table(rule, shares, given, max((abs(share.debt) for share in shares), default=Decimal(0)))
+    spread = max((abs(share.debt) for share in shares), default=Decimal(0))
+    return Table(rule, shares, given, spread, sum((share.debt for share in shares), Decimal(0)))

@@ -20,7 +20,9 @@ class Rule(models.Model):
     condition = models.JSONField(_("condition"), default=list, blank=True)
     strategy = models.CharField(_("strategy"), max_length=6, choices=Strategy, default=Strategy.EVENLY)
     team = models.ForeignKey("core.Team", models.PROTECT, null=True, blank=True, verbose_name=_("of team"))
-    person = models.ForeignKey("core.User", models.PROTECT, null=True, blank=True, verbose_name=pgettext_lazy("colleague", "person"))
+    person = models.ForeignKey(
+        "core.User", models.PROTECT, null=True, blank=True, verbose_name=pgettext_lazy("colleague", "person")
+    )
     skills = models.ManyToManyField("core.Skill", verbose_name=_("skills"), blank=True)
     min_grade = models.PositiveSmallIntegerField(_("grade from"), default=0)
     max_grade = models.PositiveSmallIntegerField(_("grade to"), default=9)

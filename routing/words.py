@@ -1,5 +1,8 @@
 """A stored trace in the reader's language."""
 
+from decimal import Decimal
+
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
@@ -60,6 +63,8 @@ def _candidate(row, entry):
 
 def _number(value):
     """Debts with two places and a sign; loads as they are; None where the strategy counts nothing."""
-    if isinstance(value, str):
-        return f"{float(value):+.2f}"
-    return value
+    if not isinstance(value, str):
+        return value
+    debt = Decimal(value)
+    sign = "+" if debt >= 0 else "−"
+    return f"{sign}{number_format(abs(debt), 2)}"

@@ -3,8 +3,8 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from leads.forms.conditions import ConditionField
 from leads.conditions import EVENT_FIELDS, OF_SCORE
+from leads.forms.conditions import ConditionField
 from scoring.models import Rule, Thresholds
 
 
@@ -12,7 +12,7 @@ class RuleForm(forms.ModelForm):
     """A scoring rule whose mistakes are named in words."""
 
     on = forms.MultipleChoiceField(
-        label=gettext_lazy("on"),
+        label=gettext_lazy("What gives the points"),
         required=False,
         choices=[(kind.value, kind.label) for kind in Rule.LISTENS],
         widget=forms.CheckboxSelectMultiple,

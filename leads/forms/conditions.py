@@ -80,7 +80,7 @@ class ConditionField(forms.Field):
         self.event, self.without = event, without
         kwargs = {
             "required": False,
-            "label": gettext_lazy("condition"),
+            "label": gettext_lazy("Condition"),
             "help_text": gettext_lazy(
                 "All rows must hold; no row: every lead. Several values are parted by commas. "
                 "Upper and lower case, ё and е are the same."
