@@ -1,1 +1,1 @@
-from . import intake, letters  # noqa: F401
+from . import intake, letters, people  # noqa: F401

@@ -88,6 +88,8 @@ class FactsForm(forms.Form):
         for name in self.names:
             self.fields[name] = _control(name)
             self.fields[name].required = required
+        for name in self.names[:1]:
+            self.fields[name].widget.attrs["autofocus"] = True
 
     def changes(self):
         return {name: self.cleaned_data[name] for name in self.names}

@@ -90,6 +90,13 @@ def postpone(task, due_at, *, by):
     return task
 
 
+@transaction.atomic
+def drop(lead):
+    """Take what was planned off a lead that was given up: nobody's day should hold it; the timeline keeps it."""
+    Task.objects.filter(lead_id=lead.pk, deal_ref=None, done_at=None).delete()
+    plan(lead)
+
+
 def plan(lead):
     """Set the lead's next step to its soonest open task; call after any change of its tasks."""
     if lead is None:

@@ -7,9 +7,10 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 from django.utils import timezone
 
-from crm.core.models import Notice
+from crm.core.models import Notice, Reason
 from leads.models import Kind, Lead, Task, TaskFeed
 from leads.services import cards, tasks
+from leads.services.funnel import reject
 from tests.factories import LeadFactory
 
 HTMX = {"HX-Request": "true"}
@@ -52,6 +53,12 @@ def test_a_task_done_twice_is_done_once(lead, rep, head):
     second = tasks.finish(task, by=head)
     assert (second.done_by, second.done_at) == (rep, first.done_at)
     assert lead.interactions.filter(kind=Kind.TASK_DONE).count() == 1
+
+
+def test_a_rejected_lead_leaves_nothing_in_anybodys_day(lead, rep):
+    plan(lead, rep, later(days=1))
+    reject(lead, Reason.objects.get(kind="lead"), by=rep)
+    assert (lead.tasks.count(), next_step(lead)) == (0, None)
 
 
 def test_automation_sets_a_task_once(lead, rep):

@@ -1,0 +1,63 @@
+"""Leads, clients, companies and tasks for looking something up; they are worked on their cards."""
+
+from django.contrib import admin
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from crm.core.admin_base import ReadOnlyAdmin
+from leads.models import Company, Lead, Person, Task
+
+
+def card_link(name, pk):
+    return format_html('<a href="{}">{}</a>', reverse(name, args=[pk]), _("open"))
+
+
+@admin.register(Lead)
+class LeadAdmin(ReadOnlyAdmin):
+    list_display = ["__str__", "phone", "email", "stage", "status", "owner", "score", "created_at", "card"]
+    list_filter = ["status", "band"]
+    list_select_related = ["stage", "owner"]
+    search_fields = ["search__contains"]
+    ordering = ["-id"]
+
+    def get_search_results(self, request, queryset, search_term):
+        """The search column is kept in lower case, ё as е."""
+        return super().get_search_results(request, queryset, search_term.lower().replace("ё", "е"))
+
+    @admin.display(description=_("card"))
+    def card(self, row):
+        return card_link("leads:card", row.pk)
+
+
+@admin.register(Person)
+class PersonAdmin(ReadOnlyAdmin):
+    list_display = ["__str__", "company", "city", "owner", "created_at", "card"]
+    list_select_related = ["company", "owner"]
+    search_fields = ["identities__value__exact"]
+    ordering = ["-id"]
+
+    @admin.display(description=_("card"))
+    def card(self, row):
+        return card_link("leads:person", row.pk)
+
+
+@admin.register(Company)
+class CompanyAdmin(ReadOnlyAdmin):
+    list_display = ["name", "inn", "city", "industry", "owner", "card"]
+    list_select_related = ["owner"]
+    search_fields = ["name_key", "inn"]
+    ordering = ["-id"]
+
+    @admin.display(description=_("card"))
+    def card(self, row):
+        return card_link("leads:company", row.pk)
+
+
+@admin.register(Task)
+class TaskAdmin(ReadOnlyAdmin):
+    list_display = ["title", "kind", "due_at", "assignee", "done_at"]
+    list_filter = ["kind"]
+    list_select_related = ["assignee"]
+    search_fields = ["title"]
+    ordering = ["-id"]
