@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
-from crm.core.jobs import enqueue
+from crm.core.jobs import clock, enqueue
 from crm.core.models import Organisation
 from leads import conditions
 from leads.models import Interaction, Kind, Lead, Message, Status
@@ -159,11 +159,13 @@ def _stop_chunk(sequence, by):
 
 # --- Steps -----------------------------------------------------------------------------------------------------------------
 @transaction.atomic
-def advance(pk):
+def advance(pk, *, now=None):
     """Take the steps of an enrolment that are due; the job ``nurturing.advance`` of its key calls again for the next.
 
-    A step is taken once: its StepRun, its letter or task and the next due time are one transaction.
+    A step is taken once: its StepRun, its letter or task and the next due time are one transaction. ``now``: the
+    database's time unless said otherwise.
     """
+    now = now or clock()
     lead_pk = Enrolment.objects.filter(pk=pk).values_list("lead", flat=True).first()
     if lead_pk is None:
         return
@@ -171,12 +173,12 @@ def advance(pk):
     row = Enrolment.objects.select_for_update(of=["self"]).select_related("sequence").get(pk=pk)
     if row.state != State.RUNNING:
         return
-    if row.next_at and row.next_at > timezone.now():  # rung too early, or put off meanwhile
+    if row.next_at and row.next_at > now:  # rung too early, or put off meanwhile
         enqueue("nurturing.advance", row.pk, due_at=row.next_at)
     elif why := _why_stop(row, lead):
         _end(row, lead, State.STOPPED, why)
     else:
-        _take_steps(row, lead)
+        _take_steps(row, lead, now)
 
 
 def _why_stop(row, lead):
@@ -187,16 +189,16 @@ def _why_stop(row, lead):
     return Stop.OPTED_OUT if lead.email and optouts.is_opted_out(lead.email) else ""
 
 
-def _take_steps(row, lead):
+def _take_steps(row, lead, now):
     """Steps one after the other up to the next wait."""
     while step := next_step(row):
-        due = _due(step, lead)
+        due = _due(step, lead, now)
         if due is not None:
             return _wait_until(row, due)
         run = StepRun.objects.create(enrolment=row, step=step)
         if step.kind == Step.Kind.WAIT and step.hours:
-            return _wait_until(row, timezone.now() + timedelta(hours=step.hours))
-        TAKE[step.kind](run, row, step, lead)
+            return _wait_until(row, now + timedelta(hours=step.hours))
+        TAKE[step.kind](run, row, step, lead, now)
     return _end(row, lead, State.DONE)
 
 
@@ -216,9 +218,9 @@ def _wait_until(row, due):
     enqueue("nurturing.advance", row.pk, due_at=due)
 
 
-def _due(step, lead):
+def _due(step, lead, now):
     """When the step may be taken if not now: letters wait for the morning."""
-    return next_daytime(timezone.now(), zone_of(lead)) if step.kind == Step.Kind.EMAIL else None
+    return next_daytime(now, zone_of(lead)) if step.kind == Step.Kind.EMAIL else None
 
 
 def zone_of(lead):
@@ -240,7 +242,7 @@ def next_daytime(now, zone):
     return datetime.combine(day, MORNING, zone)
 
 
-def _write_letter(run, row, step, lead):
+def _write_letter(run, row, step, lead, now):
     subject, text = letters.render(step.template, lead)
     run.message = letters.write(
         lead, kind=Message.Kind.SEQUENCE, subject=subject, text=text, template=step.template,
@@ -249,11 +251,11 @@ def _write_letter(run, row, step, lead):
     run.save(update_fields=["message"])
 
 
-def _set_task(run, row, step, lead):
+def _set_task(run, row, step, lead, now):
     with translation.override(letters.language_of(lead)):
         title = step.title or _("Contact the client")
     run.task = set_task(
-        lead, title=title, due_at=timezone.now() + TASK_DUE, assignee=lead.owner, kind="call",
+        lead, title=title, due_at=now + TASK_DUE, assignee=lead.owner, kind="call",
         dedup=f"step:{row.pk}:{step.pk}",
     )  # fmt: skip
     run.save(update_fields=["task"])

@@ -6,22 +6,15 @@ letter gives itself away only by the second one. Until then the row says ``pendi
 
 from datetime import timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 
-from crm.core.jobs import enqueue
+from crm.core.jobs import clock, enqueue
 from leads import letters
 from leads.models import Engagement, Kind, Message
 from leads.services.timeline import record
 
 PENDING = "pending"
 WAY_OUT = -1  # the unsubscribe page, as a target beside the links
-
-
-def _now():
-    """The database's clock, which stamped the rows."""
-    with connection.cursor() as cursor:
-        cursor.execute("select statement_timestamp()")
-        return cursor.fetchone()[0]
 
 
 def sent_message(token):
@@ -34,7 +27,7 @@ def hit(message, kind, *, method, agent, ip_hash="", link=None, way_out=False):
     """Keep one open or click; a possible human's is judged with its neighbours by ``leads.judge_hits``."""
     if message.lead_id is None:  # erased: nothing is kept about the person
         return None
-    since = None if message.sent_at is None else _now() - message.sent_at
+    since = None if message.sent_at is None else clock() - message.sent_at
     is_human, reason = letters.judge_hit(method=method, agent=agent, since_sent=since)
     if way_out:
         is_human, reason = False, "way_out"  # looking at the page is neither interest nor a decision
@@ -43,7 +36,7 @@ def hit(message, kind, *, method, agent, ip_hash="", link=None, way_out=False):
         user_agent=agent[:300], ip_hash=ip_hash,
     )  # fmt: skip
     if is_human:
-        enqueue("leads.judge_hits", message.pk, due_at=_now() + letters.WINDOW + timedelta(milliseconds=200))
+        enqueue("leads.judge_hits", message.pk, due_at=clock() + letters.WINDOW + timedelta(milliseconds=200))
     return row
 
 
@@ -57,7 +50,7 @@ def judge_hits(message_pk):
     near = letters.WINDOW
     around = message.engagements.filter(at__gte=pending[0].at - near, at__lte=pending[-1].at + near)
     machine = letters.judge_burst([(row.pk, _target(row), row.at) for row in around.order_by("at", "id")])
-    horizon, waiting = _now() - near, False
+    horizon, waiting = clock() - near, False
     human = []
     for row in pending:
         if row.at > horizon:
@@ -68,7 +61,7 @@ def judge_hits(message_pk):
     Engagement.objects.bulk_update(pending, ["is_human", "reason"], batch_size=2000)
     _count(message, human)
     if waiting:
-        enqueue("leads.judge_hits", message.pk, due_at=_now() + near)
+        enqueue("leads.judge_hits", message.pk, due_at=clock() + near)
 
 
 def _target(row):

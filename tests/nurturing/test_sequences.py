@@ -4,11 +4,9 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-import time_machine
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from crm.core.jobs import drain
 from crm.core.models import Job, Organisation
 from leads.models import Interaction, Kind, Message, Task, Template
 from leads.services import optouts
@@ -20,6 +18,7 @@ from tests.factories import LeadFactory
 pytestmark = pytest.mark.django_db
 MOSCOW = ZoneInfo("Europe/Moscow")
 NOON = datetime(2026, 3, 10, 12, tzinfo=MOSCOW)
+LATER = datetime(2036, 3, 10, 12, tzinfo=MOSCOW)
 
 
 @pytest.fixture
@@ -51,12 +50,16 @@ def lead(rep):
     return LeadFactory(owner=rep, name="Иванов Пётр", email="client@example.test", language="ru")
 
 
-def run_at(moment):
-    """What falls due by then is done, at that moment of the application's clock."""
-    with time_machine.travel(moment, tick=False):
-        for _again in range(5):
-            Job.objects.filter(task="nurturing.advance", due_at__lte=moment).update(due_at=timezone.now() - timedelta(days=3650))
-            drain()
+def enrolled(lead):
+    [row] = services.enrol(lead)
+    Enrolment.objects.filter(pk=row.pk).update(next_at=NOON)
+    return row
+
+
+def at(row, moment):
+    """The job of the enrolment runs at that moment."""
+    services.advance(row.pk, now=moment)
+    row.refresh_from_db()
 
 
 def taken(lead):
@@ -64,15 +67,13 @@ def taken(lead):
 
 
 def test_the_steps_follow_each_other_in_their_time(lead, chain, rep):
-    with time_machine.travel(NOON, tick=False):
-        [row] = services.enrol(lead)
-    run_at(NOON)
-    row.refresh_from_db()
+    row = enrolled(lead)
+    at(row, NOON)
     assert taken(lead) == ["email", "wait"] and row.next_at == NOON + timedelta(hours=48)
-    run_at(NOON + timedelta(hours=47))
+    assert list(Job.objects.filter(task="nurturing.advance").values_list("ref", flat=True)) == [str(row.pk)]
+    at(row, NOON + timedelta(hours=47))
     assert taken(lead) == ["email", "wait"]
-    run_at(NOON + timedelta(hours=49))
-    row.refresh_from_db()
+    at(row, NOON + timedelta(hours=49))
     assert taken(lead) == ["email", "wait", "task", "email"]
     assert (row.state, row.next_at) == ("done", None)
     assert [m.subject for m in Message.objects.order_by("id")] == ["Пётр, о нас"] * 2
@@ -81,19 +82,15 @@ def test_the_steps_follow_each_other_in_their_time(lead, chain, rep):
 
 
 def test_ringing_an_enrolment_again_takes_no_step_twice(lead, chain):
-    with time_machine.travel(NOON, tick=False):
-        [row] = services.enrol(lead)
-        for _again in range(3):
-            services.advance(row.pk)
+    row = enrolled(lead)
+    for _again in range(3):
+        at(row, NOON)
     assert taken(lead) == ["email", "wait"] and Message.objects.count() == 1
 
 
 def test_a_letter_that_falls_into_the_night_waits_for_the_morning(lead, chain):
-    night = datetime(2026, 3, 10, 23, 30, tzinfo=MOSCOW)
-    with time_machine.travel(night, tick=False):
-        [row] = services.enrol(lead)
-        services.advance(row.pk)
-    row.refresh_from_db()
+    row = enrolled(lead)
+    at(row, datetime(2026, 3, 10, 23, 30, tzinfo=MOSCOW))
     assert taken(lead) == [] and row.next_at == datetime(2026, 3, 11, 9, tzinfo=MOSCOW)
 
 
@@ -102,10 +99,10 @@ def test_a_letter_that_falls_into_the_night_waits_for_the_morning(lead, chain):
     [((10, 8, 59), (10, 9, 0)), ((10, 9, 0), None), ((10, 19, 59), None), ((10, 20, 0), (11, 9, 0)), ((10, 0, 5), (10, 9, 0))],
 )  # fmt: skip
 def test_day_is_from_nine_to_eight_in_the_evening(now, due):
-    def at(moment):
+    def march(moment):
         return datetime(2026, 3, *moment, tzinfo=MOSCOW)
 
-    assert services.next_daytime(at(now), MOSCOW) == (at(due) if due else None)
+    assert services.next_daytime(march(now), MOSCOW) == (march(due) if due else None)
 
 
 def test_the_clients_own_zone_decides_where_it_is_known(lead):
@@ -119,22 +116,17 @@ def test_the_clients_own_zone_decides_where_it_is_known(lead):
 
 @pytest.mark.parametrize("why", ["replied", "converted", "rejected", "opted_out"])
 def test_it_stops_for_good(lead, chain, why):
-    with time_machine.travel(NOON, tick=False):
-        [row] = services.enrol(lead)
+    row = enrolled(lead)
     assert services.stop(lead, why) == 1
-    run_at(NOON + timedelta(days=30))
-    row.refresh_from_db()
+    at(row, NOON + timedelta(days=30))
     assert (row.state, row.stopped_why, taken(lead)) == ("stopped", why, [])
     assert services.stop(lead, why) == 0
 
 
 def test_an_opt_out_is_seen_at_the_step_itself(lead, chain):
-    with time_machine.travel(NOON, tick=False):
-        [row] = services.enrol(lead)
+    row = enrolled(lead)
     optouts.opt_out(lead.email, reason="by_hand")
-    with time_machine.travel(NOON, tick=False):
-        services.advance(row.pk)
-    row.refresh_from_db()
+    at(row, NOON)
     assert (row.state, row.stopped_why, Message.objects.count()) == ("stopped", "opted_out", 0)
 
 
@@ -143,7 +135,8 @@ def test_switching_off_stops_all_who_are_in_it(lead, chain, marketer, rep):
         services.enrol(each)
     assert services.switch(chain, on=False, by=marketer) == 2
     assert set(Enrolment.objects.values_list("state", "stopped_why")) == {("stopped", "switched_off")}
-    drain()
+    for row in Enrolment.objects.all():
+        at(row, NOON)
     assert not StepRun.objects.exists()
 
 
@@ -159,14 +152,13 @@ def test_only_leads_that_meet_the_condition_enrol_and_each_once(lead, chain, rep
 
 
 def test_by_hand_a_stopped_one_goes_on_where_it_was(lead, chain, rep):
-    with time_machine.travel(NOON, tick=False):
-        row = services.enrol_by_hand(lead, chain, by=rep)
-        services.advance(row.pk)
-        services.stop_one(row, by=rep)
-        with pytest.raises(ValidationError):
-            services.enrol_by_hand(LeadFactory(status="rejected", closed_at=timezone.now()), chain, by=rep)
-        services.enrol_by_hand(lead, chain, by=rep)
-        services.advance(row.pk)
+    row = services.enrol_by_hand(lead, chain, by=rep)
+    at(row, LATER)
+    services.stop_one(row, by=rep)
+    with pytest.raises(ValidationError):
+        services.enrol_by_hand(LeadFactory(status="rejected", closed_at=timezone.now()), chain, by=rep)
+    services.enrol_by_hand(lead, chain, by=rep)
+    at(row, LATER)
     assert taken(lead) == ["email", "wait", "task", "email"]
     with pytest.raises(ValidationError):
         services.enrol_by_hand(lead, chain, by=rep)
@@ -178,9 +170,7 @@ def test_steps_move_and_a_taken_one_is_kept_when_removed(lead, chain, template):
     services.move(third, by=-1)
     assert [s.pk for s in chain.steps.order_by("position")][:3] == [first.pk, third.pk, second.pk]
     services.move(first, by=-1)  # already at the top
-    with time_machine.travel(NOON, tick=False):
-        [row] = services.enrol(lead)
-        services.advance(row.pk)
+    at(enrolled(lead), NOON)
     services.remove(first)
     services.remove(chain.steps.get(position=4))
     first.refresh_from_db()
@@ -189,11 +179,10 @@ def test_steps_move_and_a_taken_one_is_kept_when_removed(lead, chain, template):
 
 
 def test_a_step_put_before_the_place_reached_is_not_taken_backwards(lead, chain, template):
-    with time_machine.travel(NOON, tick=False):
-        [row] = services.enrol(lead)
-        services.advance(row.pk)
+    row = enrolled(lead)
+    at(row, NOON)
     services.place(Step(kind="task", title="Early"), chain, at=0)
-    run_at(NOON + timedelta(hours=49))
+    at(row, NOON + timedelta(hours=49))
     assert "Early" not in set(Task.objects.values_list("title", flat=True))
 
 
