@@ -40,7 +40,7 @@ _FORBIDDEN_LINK = re.compile(r"(?:java|vb)script\s*:|\bdata:(?:[\w.+-]+/|[;,])|\
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
-# --- Templates ---------------------------------------------------------------------------------------------------------
+# --- Templates -------------------------------------------------------------------------------------------------------
 def check_template(subject, text, *, forbidden=()):
     """Raise ValidationError({"subject"|"body": …}) in the user's language where the letter cannot be sent.
 
@@ -75,7 +75,7 @@ def _variable_faults(value):
     if broken := _MARKUP.search(_PLACEHOLDER.sub("", value)):
         at = max(0, broken.start() - 10)
         rest = _PLACEHOLDER.sub("", value)[at : broken.end() + 30].replace("\n", " ")
-        yield _("This is not a variable: “%s”. Write {{ name }} or {{ name|\"friend\" }}.") % rest
+        yield _('This is not a variable: “%s”. Write {{ name }} or {{ name|"friend" }}.') % rest
 
 
 def link_faults(value, forbidden=()):
@@ -117,7 +117,7 @@ def render(text, values, *, one_line=False):
 
 
 def clean_value(value, *, is_name=False):
-    """A client's own words on one line, without addresses: a form must not make us mail somebody's link to a stranger."""
+    """A client's own words on one line, without addresses: a form must not make us mail links to strangers."""
     words = _CONTROL.sub("", str(value)).split()
     words = [w for w in words if "://" not in w and not w.lower().startswith("www.") and "{{" not in w]
     if is_name:
@@ -126,14 +126,13 @@ def clean_value(value, *, is_name=False):
 
 
 _PATRONYMIC = re.compile(r"(?:вич|вна|ична|инична|оглы|кызы)$", re.I)
-_SURNAME = re.compile(
-    r"(?:[оеё]ва?|[иы]на?|[сц]к(?:ий|ая|ой)|ых|их|енко|[юу]к|[ая]н|швили|дзе|[ое]вич)$", re.I
-)
+_SURNAME = re.compile(r"(?:[оеё]ва?|[иы]на?|[сц]к(?:ий|ая|ой)|ых|их|енко|[юу]к|[ая]н|швили|дзе|[ое]вич)$", re.I)
 _GIVEN_LIKE_SURNAME = {
-    "лев", "нина", "ирина", "марина", "марьяна", "карина", "галина", "полина", "алина", "арина", "ангелина", "регина", "зарина",
-    "екатерина", "кристина", "валентина", "антонина", "иван", "роман", "руслан", "степан", "богдан", "тигран", "арман",
-    "мартин", "константин", "валентин", "вениамин", "эвелина", "василина", "эмин", "ян", "яна", "герман", "фатима",
-    "ева", "лука", "лина", "инна", "анна", "дина", "зоя", "юлиан", "иоанн", "севастьян", "емельян", "дамиан",
+    "лев", "нина", "ирина", "марина", "марьяна", "карина", "галина", "полина", "алина", "арина", "ангелина",
+    "регина", "зарина", "екатерина", "кристина", "валентина", "антонина", "иван", "роман", "руслан", "степан",
+    "богдан", "тигран", "арман", "мартин", "константин", "валентин", "вениамин", "эвелина", "василина", "эмин",
+    "ян", "яна", "герман", "фатима", "ева", "лука", "лина", "инна", "анна", "дина", "зоя", "юлиан", "иоанн",
+    "севастьян", "емельян", "дамиан",
 }  # fmt: skip
 
 
@@ -152,7 +151,7 @@ def _is_surname(word):
     return word.lower().replace("ё", "е") not in _GIVEN_LIKE_SURNAME and bool(_SURNAME.search(word))
 
 
-# --- What is sent --------------------------------------------------------------------------------------------------------
+# --- What is sent ----------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Composed:
     text: str
@@ -173,7 +172,7 @@ def _trim(url):
 
 
 def compose(text, *, click=None, pixel="", footer="", footer_url=""):
-    """Text and HTML of a letter. ``click(n)`` gives the counted address of link n; without it links stay as they are."""
+    """Text and HTML of a letter. ``click(n)``: the counted address of link n; without it links stay."""
     links = links_of(text)[:MAX_LINKS]
     body = _paragraphs(text, {url: click(n) if click else url for n, url in enumerate(links, 1)})
     if footer:
@@ -181,7 +180,7 @@ def compose(text, *, click=None, pixel="", footer="", footer_url=""):
         text = f"{text}\n\n-- \n{footer}: {footer_url}"
     body = nh3.clean(body, tags={"p", "br", "a", "small"}, attributes={"a": {"href"}}, link_rel="noopener")
     image = f'<img src="{html.escape(pixel)}" width="1" height="1" alt="">' if pixel else ""
-    return Composed(text, f'<!doctype html><html><body>{body}{image}</body></html>', links)
+    return Composed(text, f"<!doctype html><html><body>{body}{image}</body></html>", links)
 
 
 def _paragraphs(text, address):
@@ -201,15 +200,18 @@ def _linkify(block, address):
     return "".join(out).replace("\n", "<br>\n")
 
 
-# --- Who opened it: a human or a machine ----------------------------------------------------------------------------------
+# --- Who opened it: a human or a machine -----------------------------------------------------------------------------
 WINDOW = timedelta(seconds=2)  # nobody opens a letter this soon, nor follows two of its links this fast
 PROXY_WINDOW = timedelta(seconds=10)  # a mail provider's image proxy that comes sooner fetches on delivery
 
 # Image proxies of mail providers fetch when the reader opens the letter: a human behind, unless right on delivery.
-_PROXY = re.compile(r"GoogleImageProxy|ggpht\.com|YahooMailProxy|MailRuImageProxy|YandexImageResizer|DuckDuckGo-Email", re.I)
+_PROXY = re.compile(
+    r"GoogleImageProxy|ggpht\.com|YahooMailProxy|MailRuImageProxy|YandexImageResizer|DuckDuckGo-Email", re.I
+)
 # Own short patterns, by what programs call themselves; the big public list is only what tests hold them against.
 _MACHINE = re.compile(
-    r"bot\b|bots?[/;_\- )]|[a-z]bot|crawl|spider|slurp|scan|archiv|monitor|uptime|pingdom|probe|check|validat|verif|audit|"
+    r"bot\b|bots?[/;_\- )]|[a-z]bot|crawl|spider|slurp|scan|archiv|monitor|uptime|pingdom|probe|check|validat|verif|"
+    r"audit|"
     r"preview|prefetch|prerender|snippet|embed|unfurl|fetch|feed|rss|index|search|seo|grab|harvest|scrap|extract|"
     r"httrack|wget|curl|libwww|lwp|python|urllib|requests|aiohttp|httpx|scrapy|java/|jakarta|httpclient|"
     r"http[-_ ]?client|okhttp|go-http|node-fetch|axios|got\s?\(|undici|guzzle|php/|ruby|perl|powershell|dart/|rust|"
@@ -222,11 +224,15 @@ _MACHINE = re.compile(
     r"(?:^|[^.])\b(?:https?://|www\.)|@[\w-]+\.\w|\[at\]|\(at\)|\w\.com\b",
     re.I,
 )  # fmt: skip
-_BROWSER = re.compile(r"^Mozilla/\d|^Opera/|Outlook|Thunderbird|Apple-?Mail|Mail/|BlackBerry|The Bat|MSOffice|Evolution|KMail|eM ?Client|Spark|Airmail|CFNetwork", re.I)
+_BROWSER = re.compile(
+    r"^Mozilla/\d|^Opera/|Outlook|Thunderbird|Apple-?Mail|Mail/|BlackBerry|The Bat|MSOffice|Evolution|KMail|"
+    r"eM ?Client|Spark|Airmail|CFNetwork",
+    re.I,
+)
 
 
 def judge_hit(*, method, agent, since_sent):
-    """(is_human, reason) of one open or click by itself; ``since_sent``: timedelta, or None while not known to be sent."""
+    """(is_human, reason) of one open or click by itself; ``since_sent``: None while not known to be sent."""
     agent = agent.strip()
     if method == "HEAD":
         return False, "head"
@@ -244,7 +250,7 @@ def judge_hit(*, method, agent, since_sent):
 
 
 def judge_burst(hits):
-    """Which hits belong to a machine that walks the whole letter. ``hits``: [(key, target, at)], target None: the pixel.
+    """Which hits are of a machine that walks the whole letter. ``hits``: [(key, target, at)]; target None: pixel.
 
     Two different links within the window, or a link followed in the moment the letter was opened, is no reader.
     Returns the set of keys; one pass, however many hits.

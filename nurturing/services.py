@@ -26,7 +26,7 @@ TASK_DUE = timedelta(hours=4)
 CHUNK = 1000
 
 
-# --- Welcome ---------------------------------------------------------------------------------------------------------------
+# --- Welcome ---------------------------------------------------------------------------------------------------------
 def greet(lead, interaction):
     """One welcome letter per new enquiry, from the owner's name (so after the owner is found); the Message or None."""
     if lead.is_imported or not lead.email or optouts.is_opted_out(lead.email) or _greeted_lately(lead.email):
@@ -47,7 +47,7 @@ def _greeted_lately(address):
     return Message.objects.filter(lead__in=leads, to=address, kind=Message.Kind.WELCOME, created_at__gt=since).exists()
 
 
-# --- In and out ------------------------------------------------------------------------------------------------------------
+# --- In and out ------------------------------------------------------------------------------------------------------
 def enrol(lead, interaction=None):
     """Enrol the lead into each active sequence whose condition it meets; returns the new enrolments."""
     if lead.is_imported or lead.status != Status.OPEN or optouts.is_opted_out(lead.email):
@@ -146,9 +146,15 @@ def _stop_chunk(sequence, by):
     record_many(
         [
             Interaction(
-                person_id=row.lead.person_id, lead=row.lead, kind=Kind.SEQUENCE, by=by,
+                person_id=row.lead.person_id,
+                lead=row.lead,
+                kind=Kind.SEQUENCE,
+                by=by,
                 details={
-                    "sequence": sequence.name, "what": State.STOPPED, "why": Stop.SWITCHED_OFF, "enrolment": row.pk
+                    "sequence": sequence.name,
+                    "what": State.STOPPED,
+                    "why": Stop.SWITCHED_OFF,
+                    "enrolment": row.pk,
                 },
             )  # fmt: skip
             for row in rows
@@ -157,7 +163,7 @@ def _stop_chunk(sequence, by):
     return len(rows)
 
 
-# --- Steps -----------------------------------------------------------------------------------------------------------------
+# --- Steps -----------------------------------------------------------------------------------------------------------
 @transaction.atomic
 def advance(pk, *, now=None):
     """Take the steps of an enrolment that are due; the job ``nurturing.advance`` of its key calls again for the next.
@@ -268,7 +274,7 @@ TAKE = {
 }
 
 
-# --- The editor ------------------------------------------------------------------------------------------------------------
+# --- The editor ------------------------------------------------------------------------------------------------------
 @transaction.atomic
 def place(step, sequence, *, at=None):
     """Put a step at index ``at`` of its sequence (None: the end) and number all steps anew."""

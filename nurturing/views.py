@@ -39,7 +39,7 @@ def may_write(user):
     return user.role in WRITERS
 
 
-# --- Sequences ---------------------------------------------------------------------------------------------------------
+# --- Sequences -------------------------------------------------------------------------------------------------------
 @require_GET
 @for_roles(READERS)
 def index(request):
@@ -123,7 +123,7 @@ def _is_key(text):
     return text.isascii() and text.isdecimal() and len(text) < 16
 
 
-# --- Steps -------------------------------------------------------------------------------------------------------------
+# --- Steps -----------------------------------------------------------------------------------------------------------
 @require_http_methods(["GET", "POST"])
 @for_roles(WRITERS)
 def step(request, pk, step_pk=None):
@@ -172,7 +172,9 @@ def preview(request, pk):
     row = get_object_or_404(Sequence, pk=pk)
     lead = _chosen(request)
     rows = row.steps.filter(is_archived=False).select_related("template")
-    shown = [(each, *letters.render(each.template, lead)) if each.template and lead else (each, "", "") for each in rows]
+    shown = [
+        (each, *letters.render(each.template, lead)) if each.template and lead else (each, "", "") for each in rows
+    ]
     return render(request, "nurturing/preview.html", {"sequence": row, "lead": lead, "steps": shown})
 
 
@@ -182,7 +184,7 @@ def _chosen(request):
     return rows.select_related("owner").order_by("-created_at", "-pk").first()
 
 
-# --- On the card -------------------------------------------------------------------------------------------------------
+# --- On the card -----------------------------------------------------------------------------------------------------
 @require_GET
 def panel(request, lead_pk):
     lead = get_object_or_404(Lead.objects.visible_to(request.user), pk=lead_pk)

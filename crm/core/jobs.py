@@ -148,7 +148,7 @@ class Run:
 
 
 def _run_alone(row):
-    """Run without a transaction around, under a lock of this session: it goes when the process or its connection does."""
+    """Run without a transaction around, under a lock of this session, which goes when the process does."""
     name = f"{row.task}:{row.ref}"
     with connection.cursor() as cursor:
         cursor.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", [name])

@@ -50,9 +50,7 @@ class LetterForm(forms.Form):
 
     template = forms.ModelChoiceField(Template.objects.none(), required=False, label=_("Template"))
     subject = forms.CharField(max_length=200, label=_("Subject"))
-    text = forms.CharField(
-        max_length=MAX_TEXT, label=_("Text"), widget=forms.Textarea(attrs={"rows": 12}), strip=True
-    )
+    text = forms.CharField(max_length=MAX_TEXT, label=_("Text"), widget=forms.Textarea(attrs={"rows": 12}), strip=True)
 
     def __init__(self, *args, lead, **kwargs):
         super().__init__(*args, **kwargs)
@@ -77,7 +75,5 @@ class MailboxFilter(forms.Form):
     """What the administrator's list of letters is narrowed by."""
 
     q = forms.CharField(required=False, max_length=100, label=_("Address or subject"))
-    state = forms.ChoiceField(
-        required=False, label=_("State"), choices=[("", _("any")), *Message.State.choices]
-    )
+    state = forms.ChoiceField(required=False, label=_("State"), choices=[("", _("any")), *Message.State.choices])
     kind = forms.ChoiceField(required=False, label=_("Kind"), choices=[("", _("any")), *Message.Kind.choices])

@@ -69,7 +69,7 @@ class Message(models.Model):
         SEQUENCE = "sequence", _("sequence letter")
         NOTICE = "notice", _("notice to a colleague")
 
-    # Reasons of a state are kept as these words, with what the mail server said behind, and shown in the reader's language.
+    # Why a state: kept as one of these words, with what the mail server said behind; shown in the reader's language.
     WHY = {
         "no_address": _("the client has no e-mail address"),
         "opted_out": _("the address has opted out of letters"),
@@ -112,9 +112,7 @@ class Message(models.Model):
         indexes = [
             models.Index(fields=["lead", "-id"], name="leads_message_lead"),
             models.Index(fields=["state", "-id"], name="leads_message_state"),
-            models.Index(
-                fields=["claimed_at"], condition=Q(state="sending"), name="leads_message_sending"
-            ),
+            models.Index(fields=["claimed_at"], condition=Q(state="sending"), name="leads_message_sending"),
         ]
 
     def __str__(self):

@@ -147,7 +147,7 @@ def _words(error):
 
 
 def no_such_mailbox(words):
-    """Whether the server says that the address does not exist (RFC 3463: 5.1.1, 5.1.10); policy refusals are not that."""
+    """Whether the server says that the address does not exist (5.1.1, 5.1.10); policy refusals are not that."""
     return bool(re.search(r"\b5\.1\.(1|10)\b", words))
 
 
@@ -161,9 +161,9 @@ def leave_the_server_alone():
         cursor.execute(sql, [PAUSE])
 
 
-# --- The letter itself -----------------------------------------------------------------------------------------------------
+# --- The letter itself -----------------------------------------------------------------------------------------------
 def message_id(message):
-    """The same for each attempt, so that any second copy can be told as one, by the sink and by the client's mailbox."""
+    """The same for each attempt, so that the client's mailbox can tell a second copy as one."""
     host = parseaddr(message.sender)[1].rpartition("@")[2] or "localhost"
     return f"<{message.pk}.{message.token[:10]}@{host}>"
 
@@ -211,7 +211,7 @@ def _way_out_headers(message):
     }
 
 
-# --- What nobody watches over, and what a person decides ---------------------------------------------------------------------
+# --- What nobody watches over, and what a person decides -------------------------------------------------------------
 @transaction.atomic
 def sweep():
     """Letters whose job is gone: queued ones are put in the queue again, half-sent ones become ``unsure``."""

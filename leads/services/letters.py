@@ -158,9 +158,15 @@ def notify_by_mail(user, subject, text, dedup=None):
     composed = letters.compose(text)
     row, is_new = _insert(
         Message(
-            kind=Message.Kind.NOTICE, dedup=dedup, token=new_token(), to=user.email, tracked=False,
-            sender=sender_of(None, Organisation.get()), subject=" ".join(subject.split())[:300],
-            text=composed.text, html=composed.html,
+            kind=Message.Kind.NOTICE,
+            dedup=dedup,
+            token=new_token(),
+            to=user.email,
+            tracked=False,
+            sender=sender_of(None, Organisation.get()),
+            subject=" ".join(subject.split())[:300],
+            text=composed.text,
+            html=composed.html,
         )  # fmt: skip
     )
     if is_new:

@@ -22,7 +22,7 @@ PAGE = 50
 LETTER_CSP = {"default-src": ["'none'"], "style-src": ["'unsafe-inline'"], "frame-ancestors": ["'self'"], "sandbox": []}
 
 
-# --- From the card -----------------------------------------------------------------------------------------------------
+# --- From the card ---------------------------------------------------------------------------------------------------
 @require_http_methods(["GET", "POST"])
 def new(request, pk):
     lead = worked(request, pk)
@@ -75,7 +75,7 @@ def _is_key(text):
     return text.isascii() and text.isdecimal() and len(text) < 16
 
 
-# --- Messages ----------------------------------------------------------------------------------------------------------
+# --- Messages --------------------------------------------------------------------------------------------------------
 @require_GET
 def mailbox(request):
     """All that leaves the system, newest first; in local mode the only place where it arrives."""

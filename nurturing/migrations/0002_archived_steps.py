@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('nurturing', '0001_initial'),
+        ("nurturing", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='step',
-            name='is_archived',
+            model_name="step",
+            name="is_archived",
             field=models.BooleanField(default=False),
         ),
     ]

@@ -9,19 +9,21 @@ import threading
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP
 
+REFUSALS = {"421": "421 4.3.2 not now", "451": "451 4.7.1 greylisted", "550": "550 5.1.1 no such user"}
+
 
 class Sink:
     """``mode``: ok · 421 · 451 · 550 · drop_before (hangs up before the letter is taken over) · drop_answer (takes the
-    letter, hangs up instead of "250") · drop_after ("250", then hangs up) · hold (takes the letter, answers nothing until
-    ``release`` is set)."""
+    letter, hangs up instead of "250") · drop_after ("250", then hangs up) · hold (takes the letter, answers nothing
+    until ``release`` is set)."""
 
     def __init__(self):
         self.mode, self.letters = "ok", []
         self.taken, self.release = threading.Event(), threading.Event()
 
     async def handle_RCPT(self, server, session, envelope, address, options):
-        if self.mode in {"421", "451", "550"}:
-            return {"421": "421 4.3.2 not now", "451": "451 4.7.1 greylisted", "550": "550 5.1.1 no such user"}[self.mode]
+        if self.mode in REFUSALS:
+            return REFUSALS[self.mode]
         if self.mode == "drop_before":
             server.transport.close()
         envelope.rcpt_tos.append(address)

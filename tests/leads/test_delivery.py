@@ -202,7 +202,7 @@ def test_the_same_thing_said_twice_is_one_letter(lead):
     assert Interaction.objects.filter(kind=Kind.EMAIL_OUT).count() == 1
 
 
-# --- Threads and headers -----------------------------------------------------------------------------------------------
+# --- Threads and headers ---------------------------------------------------------------------------------------------
 def test_an_answer_with_the_same_subject_continues_the_thread(sink, lead):
     first = letter(lead, subject="Смета")
     drain()
@@ -224,7 +224,7 @@ def test_line_breaks_never_reach_a_header(sink, lead, rep):
     assert len(sent["From"].addresses) == 1
 
 
-# --- What a person decides --------------------------------------------------------------------------------------------
+# --- What a person decides -------------------------------------------------------------------------------------------
 def test_an_unsure_letter_waits_for_a_persons_word(lead, admin):
     rows = [letter(lead, subject=str(n)) for n in range(2)]
     Message.objects.update(state="unsure", claimed_at=Now())
@@ -247,7 +247,7 @@ def test_the_sweeper_finds_what_nobody_watches_over(lead):
     assert (outcome(lost)[0], outcome(half), outcome(fresh)[0]) == ("sent", ("unsure", "crashed"), "queued")
 
 
-# --- kill -9 ------------------------------------------------------------------------------------------------------------
+# --- kill -9 ---------------------------------------------------------------------------------------------------------
 WORKER = "import django; django.setup(); from crm.core.jobs import run_job; run_job({job})"
 
 

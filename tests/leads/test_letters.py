@@ -30,7 +30,7 @@ def test_a_letter_is_a_row_first_and_then_leaves_from_the_writers_name(rep):
     assert not Job.objects.filter(task="leads.deliver").exists()
 
 
-# --- Templates: variables ------------------------------------------------------------------------------------------------
+# --- Templates: variables --------------------------------------------------------------------------------------------
 def rendered(body, **lead):
     return letters.render(Template(subject="S", body=body), Lead(**lead))[1]
 
@@ -114,7 +114,7 @@ def test_one_welcome_letter_a_language(db):
 
 def test_text_becomes_html_with_nothing_of_its_own(db):
     composed = pure.compose(
-        "Привет <script>alert(1)</script>\n\nСм. https://a.test/x?y=1&z=\"><img>, и (https://a.test/x_(y)).",
+        'Привет <script>alert(1)</script>\n\nСм. https://a.test/x?y=1&z="><img>, и (https://a.test/x_(y)).',
         click=lambda n: f"https://crm.test/t/c/T/{n}/",
         pixel="https://crm.test/t/o/T.gif",
     )
@@ -123,7 +123,7 @@ def test_text_becomes_html_with_nothing_of_its_own(db):
     assert 'href="https://crm.test/t/c/T/1/"' in composed.html and ">https://a.test/x_(y)</a>)." in composed.html
 
 
-# --- The letter on the card -----------------------------------------------------------------------------------------------
+# --- The letter on the card ------------------------------------------------------------------------------------------
 HX = {"HX-Request": "true"}
 
 
@@ -186,7 +186,9 @@ def test_who_sees_which_letters(rep, colleague, head, outsider, marketer, admin,
 
 
 def test_the_letters_frame_may_run_and_load_nothing(rep, admin, signed_in):
-    message = letters.write(LeadFactory(owner=rep), kind="letter", subject="S", text="<script>x</script> https://a.test/")
+    message = letters.write(
+        LeadFactory(owner=rep), kind="letter", subject="S", text="<script>x</script> https://a.test/"
+    )
     answer = signed_in(admin).get(f"/mail/{message.pk}/body/")
     policy = answer["Content-Security-Policy"]
     assert "default-src 'none'" in policy and "sandbox" in policy and "frame-ancestors 'self'" in policy
@@ -221,7 +223,9 @@ def test_the_mailbox_asks_as_often_for_twenty_letters_as_for_ten(rep, admin, sig
 def test_a_marketer_writes_a_template_and_tries_it_on_a_real_lead(rep, marketer, signed_in):
     lead = LeadFactory(owner=rep, name="Пётр Иванов")
     client = signed_in(marketer)
-    shown = client.post("/templates/preview/", {"subject": "S", "body": "{{ first_name }}!", "lead": lead.pk}).content.decode()
+    shown = client.post(
+        "/templates/preview/", {"subject": "S", "body": "{{ first_name }}!", "lead": lead.pk}
+    ).content.decode()
     assert "Пётр!" in shown
     assert client.post("/templates/preview/", {"subject": "S", "body": "{{ secret }}"}).status_code == 422
     data = {"name": "T", "kind": "letter", "language": "ru", "subject": "S", "body": "{{ secret }}"}

@@ -1,7 +1,7 @@
 """Opens, clicks and the way out: kept as they came, judged, counted once; a GET never unsubscribes."""
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,10 @@ from leads.services import letters
 from tests.factories import LeadFactory
 
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36"
+IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148"
+ANDROID = (
+    "Mozilla/5.0 (Linux; Android 14; SM-S911B) AppleWebKit/537.36 Chrome/126.0 YaBrowser/24.6 Mobile Safari/537.36"
+)
 GMAIL = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"
 BOTS = Path(__file__).resolve().parents[3] / "shared" / "real" / "bots"
 TEXT = "Прайс: https://example.test/price и сайт https://example.test/"
@@ -67,7 +71,7 @@ def told(lead):
     return [(row.kind, row.details.get("url")) for row in rows.order_by("id")]
 
 
-# --- Pixel and links ---------------------------------------------------------------------------------------------------
+# --- Pixel and links -------------------------------------------------------------------------------------------------
 @pytest.mark.django_db
 def test_the_pixel_is_a_picture_that_nobody_caches_and_that_sets_no_cookie(lead, django_assert_max_num_queries):
     message = sent(lead)
@@ -108,7 +112,7 @@ def test_the_pixels_answers_to_other_methods(lead):
 @pytest.mark.django_db
 def test_a_click_goes_to_the_stored_address_alone(lead):
     message = sent(lead)
-    answer = ask(link(message) + "?url=https://evil.test/", **{})
+    answer = ask(link(message) + "?url=https://evil.test/")
     assert (answer.status_code, answer["Location"]) == (302, "https://example.test/price")
     assert ask(link(message, 9)).status_code == 404
     assert ask("/t/c/no-such-token-at-all/1/").status_code == 404
@@ -162,7 +166,7 @@ def test_of_an_erased_lead_nothing_is_kept(lead):
     assert not Engagement.objects.exists()
 
 
-# --- Human or machine, by itself -----------------------------------------------------------------------------------------
+# --- Human or machine, by itself -------------------------------------------------------------------------------------
 LATER = timedelta(minutes=10)
 
 
@@ -180,9 +184,8 @@ LATER = timedelta(minutes=10)
         ("Mozilla/5.0 (compatible; Barracuda Sentinel)", LATER, (False, "robot")),
         ("Microsoft Outlook 16.0", LATER, (True, "person")),
         ("Mozilla/5.0 (Windows NT 10.0; rv:128.0) Gecko/20100101 Thunderbird/128.1", LATER, (True, "person")),
-        ("Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148", LATER, (True, "person")),
-        ("Mozilla/5.0 (Linux; Android 14; SM-S911B) AppleWebKit/537.36 Chrome/126.0 YaBrowser/24.6 Mobile Safari/537.36",
-         LATER, (True, "person")),
+        (IPHONE, LATER, (True, "person")),
+        (ANDROID, LATER, (True, "person")),
     ],
 )  # fmt: skip
 def test_one_hit_is_judged_by_program_and_time(agent, since, verdict):
@@ -205,7 +208,7 @@ def test_mail_providers_proxies_are_judged_as_their_list_says():
 
 
 def test_a_burst_is_found_in_one_pass_however_many_hits():
-    start = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    start = datetime(2026, 1, 1, tzinfo=UTC)
     opens = [(n, None, start + timedelta(milliseconds=n)) for n in range(20_000)]
     assert pure.judge_burst(opens) == set()
     assert pure.judge_burst([("a", 1, start), ("b", 2, start + timedelta(seconds=1.9))]) == {"a", "b"}
@@ -213,7 +216,7 @@ def test_a_burst_is_found_in_one_pass_however_many_hits():
     assert pure.judge_burst([("o", None, start), ("c", 1, start + timedelta(seconds=1.5))]) == set()
 
 
-# --- The way out -----------------------------------------------------------------------------------------------------------
+# --- The way out -----------------------------------------------------------------------------------------------------
 @pytest.mark.django_db
 def test_looking_at_the_page_changes_nothing(lead):
     answer = ask(f"/u/{sent(lead).token}/")

@@ -28,11 +28,19 @@ def test_who_opens_and_who_writes(chain, rep, colleague, head, outsider, markete
     step = chain.steps.first()
     base = f"/sequences/{chain.pk}/"
     reads = ["/sequences/", base, base + "steps/", base + "leads/", base + "preview/"]
-    writes = ["/sequences/new/", base + "switch/", base + "steps/new/", f"{base}steps/{step.pk}/", f"{base}steps/{step.pk}/remove/"]
+    writes = [
+        "/sequences/new/",
+        base + "switch/",
+        base + "steps/new/",
+        f"{base}steps/{step.pk}/",
+        f"{base}steps/{step.pk}/remove/",
+    ]
     seen = {}
     for user in (rep, outsider, head, marketer, admin):
         client = signed_in(user)
-        refused = {client.post(url, {"on": "1"}).status_code for url in writes} if user.role in {"manager", "head"} else {0}
+        refused = (
+            {client.post(url, {"on": "1"}).status_code for url in writes} if user.role in {"manager", "head"} else {0}
+        )
         seen[user.username] = ({client.get(url).status_code for url in reads}, refused)
     assert seen == {
         "rep": ({403}, {403}),
@@ -61,7 +69,11 @@ def test_a_marketer_builds_a_sequence(marketer, signed_in):
     letter = Template.objects.create(name="T", subject="S", body="B")
     refused = [{"kind": "wait"}, {"kind": "email"}, {"kind": "task"}, {"kind": "wait", "hours": "9000"}, {"kind": "x"}]
     assert {client.post(base + "steps/new/", step, headers=HX).status_code for step in refused} == {422}
-    for step in ({"kind": "email", "template": letter.pk}, {"kind": "wait", "hours": "48"}, {"kind": "task", "title": "Call"}):
+    for step in (
+        {"kind": "email", "template": letter.pk},
+        {"kind": "wait", "hours": "48"},
+        {"kind": "task", "title": "Call"},
+    ):
         assert client.post(base + "steps/new/", step, headers=HX).status_code == 204
     last = row.steps.get(kind="task")
     client.post(f"{base}steps/{last.pk}/move/", {"to": "up"}, headers=HX)

