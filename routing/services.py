@@ -4,8 +4,10 @@ Locks: the lead first (by whoever calls ``route``; ``deal_pool`` and ``route_man
 rule, in the order of their keys. Every decision is an Assignment with its trace.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from decimal import Decimal
 
 from django.db import connection, transaction
 from django.db.models import Count, Exists, OuterRef, Q, Sum
@@ -21,9 +23,10 @@ from leads.services.alarms import heads_of, tell_hot
 from leads.services.ownership import assign, assign_many, park
 from routing.models import Debt, DebtEntry, Rule
 from routing.staff import Staff, staff
-from routing.strategies import BOOKED, LOAD, SKILL, choose
+from routing.strategies import BOOKED, LOAD, SKILL, UNIT, choose
 
 How = Assignment.How
+MILLION = 1_000_000
 CHUNK = 100  # leads of one dealing job
 UNDATED = timedelta(minutes=10)  # how often a lead for which nobody is expected is tried again
 SHOWN = 40  # candidates written into a trace
@@ -284,68 +287,108 @@ def route_many(leads, *, how=How.IMPORT, now=None):
         .order_by("pk")
     )
     hands = {rule.pk: _Hand(rule, skills, people, now) for rule, skills in book.rules}
-    given = []  # (lead, seller, trace, hand)
-    for lead in leads:
-        facts = facts_of(lead, enquiries=_enquiries(lead) if book.counts_enquiries else None)
-        trace = []
-        for rule, _skills in book.rules:
-            outcome = check(rule.condition, facts)
-            if not outcome.holds:
-                trace.append(_skipped(rule, outcome))
-                continue
-            choice = hands[rule.pk].next(facts)
-            trace.append(_matched(rule, choice) | {"candidates": [_seen(choice.receiver, rule, choice)]}
-                         if choice.receiver else _matched(rule, choice))
-            if choice.receiver:
-                given.append((lead, people.named(choice.receiver.user).user, trace, hands[rule.pk]))
-                break
-    rows = assign_many([g[0] for g in given], [g[1] for g in given], how=how, traces=[g[2] for g in given])
+    given = [(lead, *taken) for lead in leads if (taken := _deal_one(lead, book, hands))]
+    owners = [people.named(user).user for _lead, user, _trace, _hand in given]
+    rows = assign_many([g[0] for g in given], owners, how=how, traces=[g[2] for g in given])
+    last = {hand.rule.pk: row for row, (_lead, _user, _trace, hand) in zip(rows, given, strict=True)}
     for hand in hands.values():
-        hand.book([row for row, g in zip(rows, given, strict=True) if g[3] is hand])
+        hand.book(last.get(hand.rule.pk))
     return rows
 
 
+def _deal_one(lead, book, hands):
+    """(receiver's key, trace, the hand that dealt it) for one lead of many; None where no rule has anybody."""
+    facts = facts_of(lead, enquiries=_enquiries(lead) if book.counts_enquiries else None)
+    trace = []
+    for rule, _skills in book.rules:
+        outcome = check(rule.condition, facts)
+        if not outcome.holds:
+            trace.append(_skipped(rule, outcome))
+            continue
+        user, step = hands[rule.pk].next(facts)
+        trace.append(step)
+        if user:
+            return user, trace, hands[rule.pk]
+    return None
+
+
 class _Hand:
-    """One rule dealing many leads: its candidates with their counters, locked once and carried along in memory."""
+    """One rule dealing many leads: counters locked once and carried along in memory, in millionths of a lead."""
 
     def __init__(self, rule, skills, people, now):
         self.rule, self.skills, self.people, self.now = rule, skills, people, now
-        self.known = {}  # user → Candidate with counters as they stand
-        self.asked = {}  # who fits, by what the answer depends on
-        self.deltas, self.given = {}, {}
+        self.names, self.counters, self.before = {}, {}, {}  # by user
+        self.asked = {}  # [(user, share or weight)] by what the answer depends on
+        self.given = Counter()
 
     def next(self, facts):
-        """The choice for the next lead, and the counters moved on."""
+        """(receiver's key or None, step of the trace); the counters move on."""
         key = facts.get("product") if self.rule.strategy == SKILL and not self.skills else None
         if key not in self.asked:
-            sellers = self.people.fitting(self.rule, self.skills, facts)
-            fitting = Staff.candidates(sellers, self.now, any_hour=True)
-            self._learn([c for c in fitting if c.user not in self.known])
-            self.asked[key] = [c.user for c in fitting]
-        choice = choose(self.rule.strategy, [self.known[user] for user in self.asked[key]])
-        if choice.receiver:
-            self._move(choice)
-        return choice
+            self.asked[key] = self._ask(facts)
+        present = self._free(self.asked[key])
+        if not present:
+            return None, _matched(self.rule, choose(self.rule.strategy, []))
+        user, before = self._take(present)
+        self.given[user] += 1
+        step = _matched(self.rule, choose(self.rule.strategy, []))
+        seen = {"user": user, "name": self.names[user], "at_work": True}
+        if before is not None:
+            seen |= {"before": self._shown(before), "after": self._shown(self.counters[user])}
+        return user, step | {"given": user, "candidates": [seen], "more": len(present) - 1}
 
-    def _learn(self, candidates):
-        present = [c.user for c in candidates if not c.away]
-        debts = _locked_debts(self.rule, present) if present and self.rule.strategy in BOOKED else {}
-        loads = open_loads(present) if present and self.rule.strategy == LOAD else {}
-        for c in candidates:
-            self.known[c.user] = replace(c, debt=debts.get(c.user, c.debt), load=loads.get(c.user, 0))
+    def _ask(self, facts):
+        """Who is there for such a lead, with the share (ledger) or the weight (load) of each."""
+        sellers = self.people.fitting(self.rule, self.skills, facts)
+        choice = choose(self.rule.strategy, Staff.candidates(sellers, self.now, any_hour=True))
+        present = [c for c in choice.candidates if not c.away]
+        self.names |= {c.user: c.name for c in present}
+        users = [c.user for c in present if c.user not in self.counters]
+        if self.rule.strategy == LOAD:
+            loads = open_loads(users)
+            self.counters |= {user: loads.get(user, 0) for user in users}
+            return [(c.user, (c.weight, c.capacity)) for c in present]
+        if self.rule.strategy in BOOKED and present:
+            debts = _locked_debts(self.rule, users) if users else {}
+            self.counters |= {user: int(debts[user] * MILLION) for user in users}
+            self.before |= {user: self.counters[user] for user in users}
+            whole = sum(c.weight for c in present)
+            return [(c.user, c.weight * MILLION // whole) for c in present]
+        return [(c.user, None) for c in present]
 
-    def _move(self, choice):
-        to = choice.receiver.user
-        self.known[to] = replace(self.known[to], load=self.known[to].load + 1)
-        for user, delta in (choice.deltas or {}).items():
-            self.known[user] = replace(self.known[user], debt=self.known[user].debt + delta)
-            self.deltas[user] = self.deltas.get(user, 0) + delta
-        if choice.deltas:
-            self.given[to] = self.given.get(to, 0) + 1
+    def _free(self, present):
+        """Without those whose capacity is used up, where the rule goes by load."""
+        if self.rule.strategy != LOAD:
+            return present
+        return [(user, (weight, most)) for user, (weight, most) in present if not most or self.counters[user] < most]
 
-    def book(self, rows):
-        if rows and self.given:
-            _book(self.rule, {rows[-1].pk: self.deltas}, self.given)
+    def _take(self, present):
+        """(receiver, its counter before); the same decisions as ``strategies.choose``, over plain integers."""
+        counters = self.counters
+        if self.rule.strategy == LOAD:
+            user = min(present, key=lambda p: (counters[p[0]] / p[1][0], counters[p[0]], p[0]))[0]
+            counters[user] += 1
+            return user, counters[user] - 1
+        if self.rule.strategy not in BOOKED:
+            return present[0][0], None
+        user = max(present, key=lambda p: (counters[p[0]] + p[1], -p[0]))[0]
+        before, others = counters[user], 0
+        for other, share in present:
+            if other != user:
+                counters[other] += share
+                others += share
+        counters[user] -= others  # exactly what the others were given: the sum stays 0
+        return user, before
+
+    def _shown(self, counter):
+        return counter if self.rule.strategy == LOAD else str((Decimal(counter) / MILLION).quantize(UNIT))
+
+    def book(self, row):
+        """One net entry a person, on the last assignment of the rule."""
+        if row is None or self.rule.strategy not in BOOKED:
+            return
+        moved = {user: Decimal(self.counters[user] - before) / MILLION for user, before in self.before.items()}
+        _book(self.rule, {row.pk: moved}, self.given)
 
 
 # --- proof -----------------------------------------------------------------------------------------------------------
