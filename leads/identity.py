@@ -1,5 +1,7 @@
 """Names, phones, e-mails, companies and cities in one form, the same at every door. Pure; nothing here raises."""
 
+# ruff: noqa: SIM905 - lists of words read best as words
+
 import re
 import unicodedata
 from decimal import Decimal
@@ -26,7 +28,7 @@ class Known(NamedTuple):
     extension: str = ""
 
 
-# --- Text ------------------------------------------------------------------------------------------------------------
+# --- Text -----------------------------------------------------------------------------------------------------------
 
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -39,10 +41,11 @@ def line(raw, limit=MAX_RAW):
     return " ".join(text.encode("utf-8", "replace").decode().split())[:limit].strip()
 
 
-# --- Phones ----------------------------------------------------------------------------------------------------------
+# --- Phones ---------------------------------------------------------------------------------------------------------
 
 _EXTENSION = re.compile(
-    r"[\s,;(]*(?:доб(?:авочный)?|доп|вн(?:утр(?:енний)?)?|ext(?:ension)?|x|#|\*)[.:\s№#]*(\d{1,7})\)?\s*$", re.IGNORECASE
+    r"[\s,;(]*(?:доб(?:авочный)?|доп|вн(?:утр(?:енний)?)?|ext(?:ension)?|x|#|\*)[.:\s№#]*(\d{1,7})\)?\s*$",
+    re.IGNORECASE,
 )
 _SCIENTIFIC = re.compile(r"(\d)(?:[.,](\d+))?E\+?(\d{1,2})", re.IGNORECASE)
 _SEVERAL = re.compile(r"[;,|/\n\r\t]+|\s(?:и|или|либо|and|or)\s|(?<=\d)\s+(?=\+)|\s{2,}", re.IGNORECASE)
@@ -103,9 +106,8 @@ def phone(raw, region="RU"):
     """
     text = _unspreadsheet(_ascii_digits(raw))
     extension = ""
-    if match := _EXTENSION.search(text):
-        if len(re.sub(r"\D", "", text[: match.start()])) >= 7:
-            extension, text = match[1], text[: match.start()]
+    if (match := _EXTENSION.search(text)) and len(re.sub(r"\D", "", text[: match.start()])) >= 7:
+        extension, text = match[1], text[: match.start()]
     text = re.sub(r"^[^\d+]*", "", text)
     digits = re.sub(r"\D", "", text)
     if not 7 <= len(digits) <= 17 or len(re.findall(r"[^\W\d_]", text)) > 6:
@@ -156,7 +158,7 @@ def phones(raw, region="RU"):
     return list(once.values())[:MAX_SEVERAL]
 
 
-# --- E-mail ----------------------------------------------------------------------------------------------------------
+# --- E-mail ---------------------------------------------------------------------------------------------------------
 
 _LOCAL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -207,11 +209,11 @@ def emails(raw):
     return list(dict.fromkeys(part for part in parts if part))[:MAX_SEVERAL]
 
 
-# --- Names -----------------------------------------------------------------------------------------------------------
+# --- Names ----------------------------------------------------------------------------------------------------------
 
 _PARTICLES = frozenset(
-    "фон ван де дер ден да ди дю ла ле эль аль бен бин ибн оглы оглу кызы кизи заде зода и "
-    "von van de der den da di du la le el al ben bin ibn dos das del della y zu zur of".split()
+    "фон ван де дер ден да ди дю ла ле эль аль бен бин ибн оглы оглу кызы кизи заде зода и von van de der den da di "
+    "du la le el al ben bin ibn dos das del della y zu zur of".split()
 )
 _ROMAN = re.compile(r"[IVX]{2,4}")
 _PLAIN_NAME = re.compile(r"[^\W\d_]+(?:[ .'’‘`-]+[^\W\d_]+)*[.]?(?: ?\([^\W\d_ .-]+\))?")
@@ -251,7 +253,8 @@ _FORMS = (
     "общество с ограниченной ответственностью|индивидуальный предприниматель|публичное акционерное общество|"
     "открытое акционерное общество|закрытое акционерное общество|акционерное общество|"
     "ооо|оао|зао|пао|нао|ао|ип|чп|тоо|одо|чуп|уп|нко|ано|фгуп|гуп|муп|гк|"
-    "limited partnership|p c|pc|p a|l l c|lp|sas|llc|llp|ltd|limited|inc|incorporated|corp|corporation|co|company|gmbh|ag|sa|srl|sarl|bv|nv|oy|ab|plc|pte|pty|kg|ooo|oao"
+    "limited partnership|p c|pc|p a|l l c|lp|sas|llc|llp|ltd|limited|"
+    "inc|incorporated|corp|corporation|co|company|gmbh|ag|sa|srl|sarl|bv|nv|oy|ab|plc|pte|pty|kg|ooo|oao"
 )
 _FORM_FIRST = re.compile(rf"^(?:(?:{_FORMS})\s+)+")
 _FORM_LAST = re.compile(rf"(?:\s+(?:{_FORMS}))+$")
@@ -276,7 +279,9 @@ _CITY_ALIASES = {
     "екб": "Екатеринбург", "нск": "Новосибирск", "н. новгород": "Нижний Новгород", "н.новгород": "Нижний Новгород",
     "ростов на дону": "Ростов-на-Дону",
 }  # fmt: skip
-_SMALL_IN_CITY = frozenset("на под над при у и де ла on upon by the de la le sur am an der".split())
+_SMALL_IN_CITY = frozenset(
+    "на под над при у и де ла on upon by the de la le sur am an der".split()
+)
 
 
 def city(raw):
@@ -294,7 +299,9 @@ def city(raw):
 
 def known(*, phone_raw="", email_raw="", external_id="", scope="", region="RU"):
     """The signs in plain contact fields, the first of each kind first; for hand-made and API leads."""
-    found = [Known("phone", p.e164, raw=line(phone_raw, 254), extension=p.extension[:10]) for p in phones(phone_raw, region)]
+    found = [
+        Known("phone", p.e164, raw=line(phone_raw, 254), extension=p.extension[:10]) for p in phones(phone_raw, region)
+    ]
     found += [Known("email", address, raw=line(email_raw, 254)) for address in emails(email_raw)]
     if external_id := line(external_id, 254):
         found.append(Known("external", external_id, scope[:40]))

@@ -63,7 +63,18 @@ class SubmissionAdmin(ReadOnlyAdmin):
     list_display = ["receipt", "source", "state", "reason", "received_at", "page"]
     list_filter = ["state", "reason", "source"]
     list_select_related = ["source"]
-    fields = ["receipt", "source", "state", "reason", "detail", "received_at", "judged_at", "content_type", "path", "parsed"]
+    fields = [
+        "receipt",
+        "source",
+        "state",
+        "reason",
+        "detail",
+        "received_at",
+        "judged_at",
+        "content_type",
+        "path",
+        "parsed",
+    ]
 
     @admin.display(description=_("body and replay"))
     def page(self, receipt):

@@ -34,7 +34,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Body:
-    """``fields``: flat path → values as text (``contact.phones.0.value``); ``payload``: the JSON value, if it was one."""
+    """``fields``: flat path → values as text (``contact.phones.0.value``); ``payload``: the JSON value, if any."""
 
     fields: dict[str, list[str]]
     files: list[str] = field(default_factory=list)  # names
@@ -44,7 +44,7 @@ class Body:
 
 @dataclass
 class Parsed:
-    """What an adapter found. ``kind``: lead, spam, test or not_enquiry; ``reason``: of Submission.Reason, unless lead."""
+    """What an adapter found. ``kind``: lead, spam, test or not_enquiry; ``reason``: why it is no lead."""
 
     identities: list[Known] = field(default_factory=list)
     fields: dict[str, Any] = field(default_factory=dict)  # normalised, by the names of Lead's fields
@@ -58,11 +58,13 @@ class Parsed:
     def as_json(self):
         """What the receipts page shows and ``receipts --json`` prints."""
         signs = [{"kind": k.kind, "value": k.value, **({"scope": k.scope} if k.scope else {})} for k in self.identities]
-        plain = {name: value if isinstance(value, list | dict | int) else str(value) for name, value in self.fields.items()}
+        plain = {
+            name: value if isinstance(value, list | dict | int) else str(value) for name, value in self.fields.items()
+        }
         return {**plain, "identities": signs, "marks": self.marks, "consent": self.consent}
 
 
-# --- Text ------------------------------------------------------------------------------------------------------------
+# --- Text -----------------------------------------------------------------------------------------------------------
 
 
 def clean(text):
@@ -95,7 +97,7 @@ def decoding(chunks, declared=""):
     return "cp1251", [*warnings, "decoded_as:cp1251"]
 
 
-# --- Body ------------------------------------------------------------------------------------------------------------
+# --- Body -----------------------------------------------------------------------------------------------------------
 
 
 def body_kind(content_type, raw):
@@ -181,7 +183,7 @@ def _multipart_part(part, pairs, files):
         pairs.append((name[1], value))
 
 
-# --- JSON ------------------------------------------------------------------------------------------------------------
+# --- JSON -----------------------------------------------------------------------------------------------------------
 
 
 class _Twice(Exception):
@@ -232,7 +234,9 @@ def read_json(raw, declared=""):
         ), warnings
     except json.JSONDecodeError as error:
         where = _("line %(line)d, column %(column)d") % {"line": error.lineno, "column": error.colno}
-        raise Refused(400, "unparseable", _("Not JSON: %(where)s: %(what)s") % {"where": where, "what": error.msg}) from None
+        raise Refused(
+            400, "unparseable", _("Not JSON: %(where)s: %(what)s") % {"where": where, "what": error.msg}
+        ) from None
     except _Twice as error:
         raise Refused(400, "unparseable", _("The key “%s” stands twice.") % clean(str(error))[:80]) from None
     except _NoNumber as error:
@@ -260,7 +264,9 @@ def flatten(payload):
             stack.extend(reversed(inner))
         elif isinstance(value, list):
             plain = all(isinstance(item, str | int | float) and not isinstance(item, bool) for item in value)
-            inner = [(path if plain else f"{path}.{index}".lstrip("."), item, depth + 1) for index, item in enumerate(value)]
+            inner = [
+                (path if plain else f"{path}.{index}".lstrip("."), item, depth + 1) for index, item in enumerate(value)
+            ]
             stack.extend(reversed(inner))
         elif value is not None:
             count += 1
@@ -269,7 +275,7 @@ def flatten(payload):
             yield path, {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
 
 
-# --- Secrets ---------------------------------------------------------------------------------------------------------
+# --- Secrets --------------------------------------------------------------------------------------------------------
 
 
 def same(given, expected):
@@ -282,7 +288,9 @@ def check_secret(headers, raw, source, *, given=""):
     Any one of: ``X-Signature`` (hex HMAC-SHA256 of the raw body, ``sha256=`` allowed before it, several after commas
     while a secret is being changed), ``Authorization: Bearer SECRET``, or ``given``, where the adapter has a field.
     """
-    signatures = [s.strip().removeprefix("sha256=").lower() for s in headers.get("X-Signature", "").split(",") if s.strip()]
+    signatures = [
+        s.strip().removeprefix("sha256=").lower() for s in headers.get("X-Signature", "").split(",") if s.strip()
+    ]
     scheme, _space, token = headers.get("Authorization", "").partition(" ")
     bearer = token.strip() if scheme.lower() == "bearer" else ""
     if not (signatures or bearer or given):

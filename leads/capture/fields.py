@@ -1,4 +1,6 @@
-"""From flat fields, named as any site builder likes, to a lead's fields, signs of identity and marketing marks. Pure."""
+"""From flat fields, named as any site builder likes, to a lead's fields, signs of identity and marks. Pure."""
+
+# ruff: noqa: SIM905 - lists of words read best as words
 
 import re
 from decimal import Decimal, InvalidOperation
@@ -20,9 +22,10 @@ ALIASES = {
     "first_name": "first_name firstname fname given_name имя_без_фамилии",
     "last_name": "last_name lastname lname surname family_name фамилия",
     "middle_name": "middle_name patronymic отчество",
-    "phone": "phone phones tel telephone mobile mobile_phone phone_number phonenumber телефон телефоны тел номер_телефона "
-    "ваш_телефон моб_телефон мобильный whatsapp_phone contact_phone client_phone",
-    "email": "email emails e_mail mail email_address почта эл_почта электронная_почта ваш_email contact_email client_email",
+    "phone": "phone phones tel telephone mobile mobile_phone phone_number phonenumber телефон телефоны тел "
+    "номер_телефона ваш_телефон моб_телефон мобильный whatsapp_phone contact_phone client_phone",
+    "email": "email emails e_mail mail email_address почта эл_почта электронная_почта "
+    "ваш_email contact_email client_email",
     "company_name": "company company_name organization organisation org компания организация фирма название_компании",
     "job_title": "job_title position должность role_title",
     "city": "city town город населенный_пункт",
@@ -48,19 +51,20 @@ ALIASES = {
 }  # fmt: skip
 MARKS = {
     "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id",
-    "gclid", "yclid", "fbclid", "ymclid", "vk_click_id", "gbraid", "wbraid", "roistat", "client_id", "ym_uid", "ga_client_id",
+    "gclid", "yclid", "fbclid", "ymclid", "vk_click_id", "gbraid", "wbraid", "roistat", "client_id",
+    "ym_uid", "ga_client_id",
 }  # fmt: skip
 CANONICAL = {alias: name for name, words in ALIASES.items() for alias in words.split()} | {mark: mark for mark in MARKS}
 # Names that a sender may not set, whoever it is: they are the product's own facts.
 PROTECTED = frozenset(
-    "id pk uuid owner owner_id manager responsible user user_id team team_id status state stage stage_id pipeline version "
-    "score band fit engagement qualification created_at created updated_at assigned_at closed_at deleted is_deleted "
-    "is_staff is_imported consent_ip consent_text person person_id source source_id first_origin last_origin waiting_since "
-    "csrfmiddlewaretoken form_token website_url secret token answered_at".split()
+    "id pk uuid owner owner_id manager responsible user user_id team team_id status state stage stage_id pipeline "
+    "version score band fit engagement qualification created_at created updated_at assigned_at closed_at deleted "
+    "is_deleted is_staff is_imported consent_ip consent_text person person_id source source_id first_origin "
+    "last_origin waiting_since csrfmiddlewaretoken form_token website_url secret token answered_at".split()
 )
 CONTAINERS = frozenset(
-    "contact contacts lead client customer data fields field form person answers answers_map payload body request user "
-    "values properties attributes".split()
+    "contact contacts lead client customer data fields field form person answers answers_map payload body request "
+    "user values properties attributes".split()
 )
 TARGETS = sorted({*ALIASES, *MARKS})  # what a mapping may point at, besides custom.<name> and "-" (ignored)
 WIDTHS = {
@@ -76,7 +80,7 @@ def fold(name):
 
 
 def canonical(path, mapping):
-    """The field that a path means: by the source's mapping, by its whole name, or by its last part in a known container."""
+    """The field that a path means: by the source's mapping, by its whole name, or by its last part."""
     if path in mapping:
         return mapping[path]
     if name := CANONICAL.get(fold(path)):
@@ -117,11 +121,11 @@ def _check_length(path, values, limit):
             )
 
 
-# --- Identity --------------------------------------------------------------------------------------------------------
+# --- Identity -------------------------------------------------------------------------------------------------------
 
 
 def signs(named, source, warnings, region="RU"):
-    """Signs of identity in the order of trust; every contact that could not be read becomes a warning with its raw value."""
+    """Signs of identity in the order of trust; a contact that could not be read becomes a warning."""
     found = []
     for raw in named.get("phone", []):
         numbers = identity.phones(raw, region)
@@ -146,12 +150,14 @@ def _messenger(kind, raw, region):
     if kind == "whatsapp":
         number = identity.phone(raw, region)
         return Known("whatsapp", number.e164, raw=identity.line(raw, 254)) if number else None
-    handle = re.sub(r"^(?:https?://)?(?:www\.)?(?:t\.me|telegram\.me|vk\.com|vk\.ru)/", "", raw.strip(), flags=re.IGNORECASE)
+    handle = re.sub(
+        r"^(?:https?://)?(?:www\.)?(?:t\.me|telegram\.me|vk\.com|vk\.ru)/", "", raw.strip(), flags=re.IGNORECASE
+    )
     handle = handle.split("?")[0].strip("@/ ").lower()
     return Known(kind, handle, raw=identity.line(raw, 254)) if re.fullmatch(r"[a-z0-9_.]{2,64}", handle) else None
 
 
-# --- Fields ----------------------------------------------------------------------------------------------------------
+# --- Fields ---------------------------------------------------------------------------------------------------------
 
 
 def _name(named):
@@ -172,7 +178,13 @@ def _budget(raw):
     if re.search(r"[.,]\d{3}$", digits):
         digits = re.sub(r"[.,]", "", digits)
     rest = text[found.end() :].strip()
-    factor = 10**6 if rest.startswith(("млн", "mln", "миллион", "million")) else 1000 if re.match(r"тыс|т\.|k\b|к\b", rest) else 1
+    factor = (
+        10**6
+        if rest.startswith(("млн", "mln", "миллион", "million"))
+        else 1000
+        if re.match(r"тыс|т\.|k\b|к\b", rest)
+        else 1
+    )
     try:
         amount = Decimal(digits.replace(",", ".")) * factor
     except InvalidOperation:

@@ -1,4 +1,4 @@
-"""How many posts a source takes: a token bucket in this process. Limits are generous, so being per process is enough."""
+"""How many posts a source takes: a token bucket in each process; limits are generous enough for that."""
 
 import threading
 import time

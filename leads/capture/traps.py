@@ -14,7 +14,7 @@ HOSTED = "/f/"  # path of the hosted form pages
 
 
 def issue(source, now):
-    """A token that says when the form of a source was shown; unique, so that a double click is told from two enquiries."""
+    """A token that says when the form of a source was shown; unique, so that a double click is told."""
     return signing.dumps([source.key, round(now.timestamp(), 2), secrets.token_hex(6)], salt=SALT, compress=False)
 
 

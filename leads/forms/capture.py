@@ -53,7 +53,9 @@ class HostedForm(forms.Form):
             self.fields["consent"] = forms.BooleanField(label=_("I agree to the processing of my personal data"))
             self.fields["consent"].error_messages["required"] = _("Please agree, so that we may answer you.")
         for name in CARRIED:
-            self.fields[name] = forms.CharField(widget=forms.HiddenInput, required=False, initial=(marks or {}).get(name, ""))
+            self.fields[name] = forms.CharField(
+                widget=forms.HiddenInput, required=False, initial=(marks or {}).get(name, "")
+            )
         self.fields[traps.TOKEN] = forms.CharField(widget=forms.HiddenInput, required=False, initial=token)
 
     def visible(self):
@@ -107,6 +109,7 @@ class SourceForm(forms.ModelForm):
     class Meta:
         model = Source
         fields = ["name", "key", "adapter", "channel", "origin", "secret", "consent", "is_active"]
+        labels = {"origin": _("Counts as")}
         help_texts = {
             "key": _("Part of the address; it cannot be changed later."),
             "secret": _("Whoever knows it may post. Empty: anybody may."),

@@ -14,7 +14,9 @@ class ReceiptFilter(forms.Form):
         Source.objects.none(), label=_("Source"), required=False, to_field_name="key", empty_label=_("any source")
     )
     state = forms.ChoiceField(
-        label=pgettext_lazy("receipt", "State"), required=False, choices=[("", _("any state")), *Submission.State.choices]
+        label=pgettext_lazy("receipt", "State"),
+        required=False,
+        choices=[("", _("any state")), *Submission.State.choices],
     )
     reason = forms.ChoiceField(
         label=_("Reason"), required=False, choices=[("", _("any reason")), *Submission.Reason.choices]

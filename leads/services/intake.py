@@ -34,10 +34,10 @@ PERSON_FIELDS = ("name", "job_title", "city", "language")
 NORMAL = {"name": identity.person_name, "city": identity.city}
 
 
-# --- Who is it -------------------------------------------------------------------------------------------------------
+# --- Who is it ------------------------------------------------------------------------------------------------------
 
 
-def _lock(identities):
+def lock_signs(identities):
     """Take the locks of the signs until the end of the transaction, always in one order."""
     words = {f"{k.kind}:{k.scope}:{k.value}" for k in identities}
     keys = sorted(int.from_bytes(hashlib.blake2b(w.encode(), digest_size=8).digest(), signed=True) for w in words)
@@ -55,7 +55,7 @@ def _probe(identities):
     return list(Identity.objects.filter(wanted).select_related("person").order_by("id")) if wanted else []
 
 
-def _choose(rows, identities, name=""):
+def choose(rows, identities, name=""):
     """(person, others) of the rows found: who has most of the signs, the earlier sign deciding between equals.
 
     A sign that several people share (a switchboard, a role mailbox) counts only together with the name.
@@ -76,7 +76,7 @@ def _choose(rows, identities, name=""):
 def match(identities, *, name=""):
     """The person known by these signs (``leads.identity.Known``), or None."""
     identities = list(identities)
-    return _choose(_probe(identities), identities, name)[0]
+    return choose(_probe(identities), identities, name)[0]
 
 
 def _learn(person, identities, rows):
@@ -103,7 +103,7 @@ def _meet(visitor, person):
     PageView.objects.filter(visitor=visitor, person=None).update(person=person)
 
 
-# --- The card --------------------------------------------------------------------------------------------------------
+# --- The card -------------------------------------------------------------------------------------------------------
 
 
 def _normal(fields):
@@ -138,14 +138,22 @@ def _complete_person(person, fields, company):
 def _latest(person):
     """The person's open lead, else the last one, locked; None for who has none."""
     first_open = Case(When(status=Status.OPEN, then=Value(0)), default=Value(1))
-    return (
-        Lead.objects.select_for_update(no_key=True).filter(person=person).order_by(first_open, "-id").first()
-    )
+    return Lead.objects.select_for_update(no_key=True).filter(person=person).order_by(first_open, "-id").first()
 
 
 @transaction.atomic(savepoint=False)
 def open_lead(
-    *, fields, identities, source, submission=None, by=None, marks=None, at=None, consent=False, visitor="", details=None
+    *,
+    fields,
+    identities,
+    source,
+    submission=None,
+    by=None,
+    marks=None,
+    at=None,
+    consent=False,
+    visitor="",
+    details=None,
 ):
     """Make a lead of an enquiry, or add it to the person's open one; returns ``(lead, "lead" | "merged")``.
 
@@ -154,9 +162,9 @@ def open_lead(
     automation going; enters the funnel and starts the clock. Human data are never overwritten.
     """
     identities, fields, at = list(identities), _normal(fields), at or timezone.now()
-    _lock(identities)
+    lock_signs(identities)
     rows = _probe(identities)
-    person, others = _choose(rows, identities, fields.get("name", ""))
+    person, others = choose(rows, identities, fields.get("name", ""))
     company = company_named(fields.get("company_name", ""))
     origin = origin_of(marks or {}, source)
     details = {"source": source.name, **(details or {})} | ({"also": others} if others else {})
@@ -171,14 +179,19 @@ def open_lead(
     if previous and previous.status == Status.OPEN:
         lead, outcome = _merge(previous, facts, origin, marks, at, details, submission, by), "merged"
     else:
-        lead, outcome = _new(person, company, facts, origin, marks, source, at, details, submission, by, previous), "lead"
+        lead, outcome = (
+            _new(person, company, facts, origin, marks, source, at, details, submission, by, previous),
+            "lead",
+        )
     _trace(lead, origin, marks, at, submission, consent, visitor, source)
     return lead, outcome
 
 
 def _trace(lead, origin, marks, at, submission, consent, visitor, source):
     """Where the person came from, what they agreed to, who the visitor of the site was."""
-    Touch.objects.create(lead=lead, person_id=lead.person_id, submission=submission, at=at, origin=origin, marks=marks or {})
+    Touch.objects.create(
+        lead=lead, person_id=lead.person_id, submission=submission, at=at, origin=origin, marks=marks or {}
+    )
     if consent and source.consent_id:
         Consent.objects.create(person_id=lead.person_id, text_id=source.consent_id, submission=submission, given_at=at)
     if visitor:
@@ -254,7 +267,7 @@ def _tell_owner(lead, submission, by):
     set_task(lead, title=title, due_at=due_at, assignee=lead.owner, dedup=f"{prefix}{mark}")
 
 
-# --- Sources without an address ----------------------------------------------------------------------------------------
+# --- Sources without an address -------------------------------------------------------------------------------------
 
 _PSEUDO = {"manual": ("By hand", "manual"), "api": ("API", "api"), "list": ("Uploaded list", "list")}
 
@@ -263,6 +276,6 @@ def pseudo_source(kind):
     """The source of leads that come by no address: ``manual``, ``api`` or ``list``; made when first asked for."""
     name, channel = _PSEUDO[kind]
     found = Source.objects.select_related("origin").filter(key=kind).first()
-    return found or Source.objects.get_or_create(
-        key=kind, defaults={"name": name, "adapter": kind, "channel": channel}
-    )[0]
+    return (
+        found or Source.objects.get_or_create(key=kind, defaults={"name": name, "adapter": kind, "channel": channel})[0]
+    )

@@ -67,7 +67,11 @@ def judge(pk, *, force=False):
 
 def _details(parsed):
     """What the timeline shows of an enquiry besides its text."""
-    shown = {"page": parsed.marks.get("landing"), "product": parsed.fields.get("product"), "warnings": parsed.warnings[:20]}
+    shown = {
+        "page": parsed.marks.get("landing"),
+        "product": parsed.fields.get("product"),
+        "warnings": parsed.warnings[:20],
+    }
     return {name: value for name, value in shown.items() if value}
 
 
@@ -101,7 +105,10 @@ def replay(submission, *, by, force=False):
     if row is None or not may_replay(row) or not (force or row.reason in READ_AGAIN):
         return row
     AuditEntry.objects.create(
-        user=by, action="receipt_forced" if force else "receipt_replayed", subject=str(row.receipt), details={"reason": row.reason}
+        user=by,
+        action="receipt_forced" if force else "receipt_replayed",
+        subject=str(row.receipt),
+        details={"reason": row.reason},
     )
     Submission.objects.filter(pk=row.pk).update(state=State.WAITING, reason="", detail="")
     Job.objects.filter(task=TASK, ref=str(row.pk)).delete()  # a dead one

@@ -9,7 +9,8 @@ from leads.models.intake import Channel
 CLICKS = {"gclid": "google", "gbraid": "google", "wbraid": "google", "yclid": "yandex", "ymclid": "yandex",
           "fbclid": "facebook", "vk_click_id": "vk"}  # fmt: skip
 SEARCH = {
-    "google": r"(^|\.)google\.[a-z.]{2,6}$", "yandex": r"(^|\.)(yandex\.[a-z.]{2,6}|ya\.ru)$", "bing": r"(^|\.)bing\.com$",
+    "google": r"(^|\.)google\.[a-z.]{2,6}$", "yandex": r"(^|\.)(yandex\.[a-z.]{2,6}|ya\.ru)$",
+    "bing": r"(^|\.)bing\.com$",
     "duckduckgo": r"(^|\.)duckduckgo\.com$", "mail.ru": r"^go\.mail\.ru$", "rambler": r"(^|\.)rambler\.ru$",
 }  # fmt: skip
 PAID = re.compile(r"cpc|ppc|cpm|paid|ads?$|banner|retarget", re.IGNORECASE)
@@ -34,13 +35,14 @@ def name_of(marks):
 
 
 def origin_of(marks, source):
-    """The Origin of an enquiry: found by its exact name, made at first sight; the source's own where nothing is said."""
+    """The Origin of an enquiry: found by its exact name, made at first sight; else the source's own."""
     name, channel = name_of(marks)
     if not name:
         return source.origin
-    return Origin.objects.filter(name=name).first() or Origin.objects.get_or_create(
-        name=name, defaults={"channel": channel}
-    )[0]
+    return (
+        Origin.objects.filter(name=name).first()
+        or Origin.objects.get_or_create(name=name, defaults={"channel": channel})[0]
+    )
 
 
 def campaign_of(marks):

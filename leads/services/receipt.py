@@ -85,7 +85,7 @@ def _flooded(source, envelope, hosted):
     return limits.wait(source.pk, int(limit or PER_MINUTE))
 
 
-# --- Checks ------------------------------------------------------------------------------------------------------------
+# --- Checks ---------------------------------------------------------------------------------------------------------
 
 
 def check(source, envelope):
@@ -136,7 +136,7 @@ def _read(source, envelope):
     return body
 
 
-# --- Storing -----------------------------------------------------------------------------------------------------------
+# --- Storing --------------------------------------------------------------------------------------------------------
 
 
 def _row(source, envelope, **more):
@@ -151,7 +151,11 @@ def _row(source, envelope, **more):
 def _refuse(source, envelope, refused):
     """Keep what was refused too: every receipt counts and says why."""
     row = _row(
-        source, envelope, state=Submission.State.REJECTED, reason=refused.reason, detail=clean(str(refused.detail))[:500]
+        source,
+        envelope,
+        state=Submission.State.REJECTED,
+        reason=refused.reason,
+        detail=clean(str(refused.detail))[:500],
     )
     row.save(force_insert=True)
     return Answer(refused.status, row, refused.reason, str(refused.detail))

@@ -37,7 +37,9 @@ def check_settings(settings):
         raise ValidationError(_("Settings are a list of names and values."))
     for name, (least, most) in NUMBERS.items():
         value = settings.get(name)
-        if value is not None and not (isinstance(value, int) and not isinstance(value, bool) and least <= value <= most):
+        if value is not None and not (
+            isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+        ):
             raise ValidationError(
                 _("%(name)s must be a whole number from %(least)d to %(most)d.")
                 % {"name": name, "least": least, "most": most}
@@ -67,7 +69,9 @@ def _check_redirect(settings):
     allowed = {(urlsplit(h).hostname if "//" in h else h.partition(":")[0]) for h in hosts(settings)}
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValidationError(_("This is no address of a page: %s") % target)
-    inside = any(h and (parts.hostname == h or (h.startswith("*.") and parts.hostname.endswith(h[1:]))) for h in allowed)
+    inside = any(
+        h and (parts.hostname == h or (h.startswith("*.") and parts.hostname.endswith(h[1:]))) for h in allowed
+    )
     if not inside:
         raise ValidationError(_("The page after sending must be on one of the sites that may post."))
 
@@ -81,7 +85,9 @@ def _origin(name):
 def add(*, key, adapter, name="", secret="", settings=None, **more):
     """Make a source; raises ValidationError (also for a key that is taken)."""
     if adapter not in ADAPTERS:
-        raise ValidationError(_("There is no adapter “%(name)s”; there are: %(names)s") % {"name": adapter, "names": ", ".join(ADAPTERS)})
+        raise ValidationError(
+            _("There is no adapter “%(name)s”; there are: %(names)s") % {"name": adapter, "names": ", ".join(ADAPTERS)}
+        )
     check_key(key)
     check_settings(settings or {})
     source = Source(key=key, name=name or key, adapter=adapter, secret=secret, settings=settings or {}, **more)

@@ -8,7 +8,17 @@ from leads.models import Interaction, Lead, Person
 from leads.models.interactions import HUMAN_TOUCHES, REACTING
 
 # Noise of the machine's own doing does not lift a card in the lists; what makes a card finds it on top already.
-QUIET = {"captured", "imported", "band_changed", "qualified", "owner_changed", "parked", "email_opened", "tagged", "task_set"}
+QUIET = {
+    "captured",
+    "imported",
+    "band_changed",
+    "qualified",
+    "owner_changed",
+    "parked",
+    "email_opened",
+    "tagged",
+    "task_set",
+}
 
 
 @transaction.atomic(savepoint=False)

@@ -56,7 +56,11 @@ def seen(source, raw):
     if facts is None:
         return None
     visitor, url, title, referrer = facts
-    person_id = Identity.objects.filter(kind=Identity.Kind.VISITOR, scope="", value=str(visitor)).values_list("person", flat=True).first()
+    person_id = (
+        Identity.objects.filter(kind=Identity.Kind.VISITOR, scope="", value=str(visitor))
+        .values_list("person", flat=True)
+        .first()
+    )
     again = person_id and _seen_lately(visitor, url)
     view = PageView.objects.create(
         visitor=visitor, person_id=person_id, source=source, url=url, title=title, referrer=referrer
@@ -74,4 +78,6 @@ def _seen_lately(visitor, url):
 def _tell(person_id, view):
     lead = Lead.objects.filter(person_id=person_id, status=Status.OPEN).order_by("-id").first()
     if lead:
-        record(lead, Kind.PAGE_VIEW, text=view.title or view.url, url=view.url, title=view.title, referrer=view.referrer)
+        record(
+            lead, Kind.PAGE_VIEW, text=view.title or view.url, url=view.url, title=view.title, referrer=view.referrer
+        )

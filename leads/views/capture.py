@@ -21,7 +21,7 @@ from leads.services import receipt, visits
 JSON_TYPES = ("application/json", "+json", "text/plain")
 
 
-# --- The request -------------------------------------------------------------------------------------------------------
+# --- The request ----------------------------------------------------------------------------------------------------
 
 
 def client_address(request):
@@ -62,7 +62,7 @@ def _wants_json(request):
     return kind.endswith(JSON_TYPES) or ("application/json" in accept and "text/html" not in accept)
 
 
-# --- Posts of enquiries ------------------------------------------------------------------------------------------------
+# --- Posts of enquiries ---------------------------------------------------------------------------------------------
 
 
 @csrf_exempt  # senders are other sites and programs; what they may do is to leave an enquiry
@@ -129,7 +129,7 @@ def thanks_url(source):
     return source.settings.get("redirect") or reverse("leads:form_thanks", args=[source.key])
 
 
-# --- Hosted form page --------------------------------------------------------------------------------------------------
+# --- Hosted form page -----------------------------------------------------------------------------------------------
 
 
 def _hosted(key):
@@ -193,7 +193,7 @@ def _hosted_or_any(key):
     return source
 
 
-# --- Page views --------------------------------------------------------------------------------------------------------
+# --- Page views -----------------------------------------------------------------------------------------------------
 
 
 @csrf_exempt  # a beacon from the company's own site: no cookie, no session

@@ -89,7 +89,11 @@ def _parsed(row):
     parsed = dict(row.parsed or {})
     signs = [(sign["kind"], sign["value"]) for sign in parsed.pop("identities", [])]
     marks, custom = parsed.pop("marks", {}), parsed.pop("custom", {})
-    plain = [(name, ", ".join(map(str, v)) if isinstance(v, list) else v) for name, v in parsed.items() if v not in ("", False)]
+    plain = [
+        (name, ", ".join(map(str, v)) if isinstance(v, list) else v)
+        for name, v in parsed.items()
+        if v not in ("", False)
+    ]
     return [*signs, *plain, *custom.items(), *marks.items()]
 
 

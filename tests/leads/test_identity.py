@@ -13,7 +13,11 @@ from leads import identity
 
 SHARED = Path(os.environ.get("CRM_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "real" / "phones"
 
-texts = st.text(max_size=60) | st.text("0123456789+-() .доб,;/xE٠１", max_size=30) | st.text("абвАБВёЁ-'. ООИП\"«»@,", max_size=40)
+texts = (
+    st.text(max_size=60)
+    | st.text("0123456789+-() .доб,;/xE٠１", max_size=30)
+    | st.text("абвАБВёЁ-'. ООИП\"«»@,", max_size=40)
+)
 
 
 def shared(*path):
@@ -23,7 +27,7 @@ def shared(*path):
     return file
 
 
-# --- Properties ---------------------------------------------------------------------------------------------------------
+# --- Properties -----------------------------------------------------------------------------------------------------
 
 
 @given(texts)
@@ -43,12 +47,13 @@ def test_nothing_raises_and_everything_normalised_stays_as_it_is(raw):
 def test_every_habit_of_writing_a_russian_number_is_one_number(digits):
     ten = str(digits)
     a, b, c, d = ten[:3], ten[3:6], ten[6:8], ten[8:]
-    habits = [ten, "7" + ten, "8" + ten, "+7" + ten, f"8 ({a}) {b}-{c}-{d}", f"+7 {a} {b} {c} {d}", f"8-{a}-{b}-{c}-{d}",
-              f"'8{ten}", f"8\xa0{a}\xa0{b}\xa0{c}\xa0{d}", f"тел. 8{ten}", f"+7{ten} доб. 12", f"8{ten}.0"]  # fmt: skip
+    habits = [ten, "7" + ten, "8" + ten, "+7" + ten, f"8 ({a}) {b}-{c}-{d}", f"+7 {a} {b} {c} {d}",
+              f"8-{a}-{b}-{c}-{d}", f"'8{ten}", f"8\xa0{a}\xa0{b}\xa0{c}\xa0{d}", f"тел. 8{ten}", f"+7{ten} доб. 12",
+              f"8{ten}.0"]  # fmt: skip
     assert {identity.phone(habit).e164 for habit in habits} == {"+7" + ten}
 
 
-# --- Phones -------------------------------------------------------------------------------------------------------------
+# --- Phones ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -71,15 +76,18 @@ def test_a_number_is_understood(raw, e164, extension):
     assert identity.phone(raw) == (e164, extension)
 
 
-@pytest.mark.parametrize("raw", [None, "", "12", "abc", "7.99912E+10", "1111111111", "7165219", "9" * 30, "+", "нет", True])
+@pytest.mark.parametrize(
+    "raw", [None, "", "12", "abc", "7.99912E+10", "1111111111", "7165219", "9" * 30, "+", "нет", True]
+)
 def test_what_names_no_number_is_none(raw):
     assert identity.phone(raw) is None
 
 
 @pytest.mark.parametrize(
     "raw",
-    ["8999 000 00 03, 8999 000 00 04", "+79990000003 +79990000004", "89990000003 89990000004", "89990000003/89990000004",
-     "89990000003 или 89990000004", "89990000003\n89990000004", "89990000003;89990000004;89990000003"],
+    ["8999 000 00 03, 8999 000 00 04", "+79990000003 +79990000004", "89990000003 89990000004",
+     "89990000003/89990000004", "89990000003 или 89990000004", "89990000003\n89990000004",
+     "89990000003;89990000004;89990000003"],
 )  # fmt: skip
 def test_several_numbers_in_one_field_are_all_found(raw):
     assert [number.e164 for number in identity.phones(raw)] == ["+79990000003", "+79990000004"]
@@ -110,7 +118,7 @@ def test_the_example_numbers_of_every_region_are_understood_as_they_are_written(
     assert wrong == []
 
 
-# --- E-mail -------------------------------------------------------------------------------------------------------------
+# --- E-mail ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -147,7 +155,9 @@ def _mailboxes(name):
 def test_real_valid_mailboxes_are_taken():
     """Quoted and non-ASCII local parts and addresses of bare machines are valid by the letter; no client has one."""
     machines = {"first.last@example.123", "test@123.123.123.123", "+@b.c", "foobar@192.168.0.1"}
-    boxes = [m for m in _mailboxes("mailbox_valid.txt") if m.isascii() and '"' not in m and "[" not in m and "(" not in m]
+    boxes = [
+        m for m in _mailboxes("mailbox_valid.txt") if m.isascii() and '"' not in m and "[" not in m and "(" not in m
+    ]
     plain = [m for m in boxes if "." in m.rpartition("@")[2]]
     assert len(plain) > 30
     assert {m for m in plain if identity.email(m) is None} == machines
@@ -158,7 +168,7 @@ def test_real_invalid_mailboxes_never_come_out_as_they_went_in():
     assert [m for m, found in taken.items() if found == m.lower()] == []
 
 
-# --- Names, companies, cities -------------------------------------------------------------------------------------------
+# --- Names, companies, cities ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -184,7 +194,8 @@ def test_a_name_gets_its_capitals_and_keeps_its_own(raw, name):
 
 
 @pytest.mark.parametrize(
-    "raw", ['ООО "Ромашка"', "«Ромашка», ООО", "ромашка", "РОМАШКА", "Общество с ограниченной ответственностью «Ромашка»",
+    "raw", ['ООО "Ромашка"', "«Ромашка», ООО", "ромашка", "РОМАШКА",
+            "Общество с ограниченной ответственностью «Ромашка»",
             "ЗАО Ромашка", "ООО “Ромашка”"],
 )  # fmt: skip
 def test_spellings_of_one_company_share_a_key(raw):
@@ -192,7 +203,12 @@ def test_spellings_of_one_company_share_a_key(raw):
 
 
 def test_a_company_named_by_its_form_alone_keeps_it():
-    assert [identity.company_key(raw) for raw in ("ООО", "Apple Inc.", "A&B Co., Ltd.", "")] == ["ооо", "apple", "a&b", ""]
+    assert [identity.company_key(raw) for raw in ("ООО", "Apple Inc.", "A&B Co., Ltd.", "")] == [
+        "ооо",
+        "apple",
+        "a&b",
+        "",
+    ]
 
 
 def test_the_legal_type_of_real_company_names_does_not_count():

@@ -31,7 +31,7 @@ def program(funnels):
 
 @pytest.fixture
 def post(client):
-    """``post("site", {...})`` posts a form, ``post("site", json={...})`` JSON, ``post("site", raw=b"…", type="…")`` bytes."""
+    """A form by ``post("site", {…})``, JSON by ``json_={…}``, bytes by ``raw=b"…", type_="…"``."""
 
     def send(key, data=None, *, json_=None, raw=None, type_=None, path="/capture/{}/", **headers):
         names = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.pop("headers", {}).items()}

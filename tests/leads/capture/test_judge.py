@@ -37,12 +37,13 @@ def capture(source, fields, **more):
     return intake.open_lead(fields=fields, identities=known, source=source, **more)
 
 
-# --- A new card ---------------------------------------------------------------------------------------------------------
+# --- A new card -----------------------------------------------------------------------------------------------------
 
 
 def test_an_enquiry_makes_a_person_a_card_a_funnel_entry_a_touch_and_starts_the_clock(source, post, judged):
-    post("site", {"name": "иванов иван", "phone": "8 999 000-00-01 доб. 12", "city": "г. МОСКВА", "company": 'ООО "Ромашка"',
-                  "message": "Хочу окно", "utm_source": "Google", "utm_medium": "cpc", "utm_campaign": "весна"})  # fmt: skip
+    post("site", {"name": "иванов иван", "phone": "8 999 000-00-01 доб. 12", "city": "г. МОСКВА",
+                  "company": 'ООО "Ромашка"', "message": "Хочу окно", "utm_source": "Google", "utm_medium": "cpc",
+                  "utm_campaign": "весна"})  # fmt: skip
     judged()
     lead = Lead.objects.select_related("person__company", "first_origin").get()
     row = Submission.objects.get()
@@ -92,10 +93,12 @@ def test_consent_is_kept_with_its_text_only_where_it_was_given(source, post, jud
     assert (consent.text, consent.submission.lead.phone) == (source.consent, "+79990000001")
 
 
-# --- A known person -----------------------------------------------------------------------------------------------------
+# --- A known person -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("again", [{"phone": "+79990000001"}, {"email": "a@b.test"}, {"phone": "+79990000001", "email": "x@y.test"}])
+@pytest.mark.parametrize(
+    "again", [{"phone": "+79990000001"}, {"email": "a@b.test"}, {"phone": "+79990000001", "email": "x@y.test"}]
+)
 def test_an_enquiry_from_a_person_with_an_open_card_joins_it(again, source):
     first, _made = capture(source, {"phone": "+79990000001", "email": "a@b.test"})
     second, outcome = capture(source, again)
@@ -108,7 +111,13 @@ def test_a_new_enquiry_completes_the_card_and_never_overwrites_it(source):
     lead = LeadFactory(name="Иван", city="", product="Окна", phone="+79990000001", email="", source=source)
     capture(source, {"phone": "+79990000001", "email": "new@b.test", "name": "Пётр", "city": "Казань", "tags": ["vip"]})
     lead.refresh_from_db()
-    assert (lead.name, lead.city, lead.email, lead.product, lead.tags) == ("Иван", "Казань", "new@b.test", "Окна", ["vip"])
+    assert (lead.name, lead.city, lead.email, lead.product, lead.tags) == (
+        "Иван",
+        "Казань",
+        "new@b.test",
+        "Окна",
+        ["vip"],
+    )
     assert Interaction.objects.get(lead=lead, kind="recaptured").details["conflicts"] == {"name": "Пётр"}
 
 
@@ -172,7 +181,7 @@ def test_an_external_id_is_identity_within_its_source(source, program):
     assert other.person_id != first.person_id
 
 
-# --- At the same moment -------------------------------------------------------------------------------------------------
+# --- At the same moment ---------------------------------------------------------------------------------------------
 
 
 def _together(count, work):
@@ -239,7 +248,7 @@ def test_a_job_that_two_workers_take_is_done_once(client):
     assert (Lead.objects.count(), StageMove.objects.count(), Touch.objects.count()) == (1, 1, 1)
 
 
-# --- What it costs ------------------------------------------------------------------------------------------------------
+# --- What it costs --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db(transaction=True)
@@ -256,7 +265,7 @@ def test_a_receipt_takes_four_queries_and_a_new_card_fourteen(client):
     assert len(statements) - 1 <= 14, "\n".join(s[:150] for s in statements)  # one is the test's own; the origin is new
 
 
-# --- What is no lead ----------------------------------------------------------------------------------------------------
+# --- What is no lead ------------------------------------------------------------------------------------------------
 
 
 def test_a_providers_test_is_rejected_as_a_test(source, post, judged):

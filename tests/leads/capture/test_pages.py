@@ -111,7 +111,9 @@ def test_not_spam_makes_a_lead_and_twice_changes_nothing(source, client, signed_
 def test_the_filtered_ones_are_read_again(receipts, source, signed_in, admin, marketer, judged):
     source.settings = {"mapping": {"name": "telegram"}}
     source.save()
-    Submission.objects.filter(reason="no_contact").update(body=b"name=ivanov", content_type="application/x-www-form-urlencoded")
+    Submission.objects.filter(reason="no_contact").update(
+        body=b"name=ivanov", content_type="application/x-www-form-urlencoded"
+    )
     assert signed_in(marketer).post("/receipts/replay/", {"source": "site"}).status_code == 403
     assert signed_in(admin).post("/receipts/replay/", {"source": "site"}).status_code == 302
     judged()
@@ -126,7 +128,7 @@ def test_the_days_of_the_ledger_add_up(receipts, signed_in, head):
     assert [sums for _day, sums in context["days"]] == [context["total"]]
 
 
-# --- Sources ------------------------------------------------------------------------------------------------------------
+# --- Sources --------------------------------------------------------------------------------------------------------
 
 FILLED = {"name": "Лендинг", "key": "landing", "adapter": "web-form", "channel": "site", "is_active": "on"}
 
@@ -140,7 +142,7 @@ def test_an_administrator_makes_and_edits_a_source(signed_in, admin, db):
     client.post("/sources/landing/edit/", {**FILLED, "key": "changed", "name": "Другое", "secret": "s"})
     source.refresh_from_db()
     assert (source.key, source.name, source.secret, source.settings) == ("landing", "Другое", "s", {})
-    assert 'data-crm-form' in client.get("/sources/landing/").content.decode()
+    assert "data-crm-form" in client.get("/sources/landing/").content.decode()
 
 
 @pytest.mark.parametrize(
@@ -172,7 +174,7 @@ def test_a_test_goes_through_the_door_and_is_told_apart(source, program, signed_
     assert list(Submission.objects.values_list("state", "reason")) == [("rejected", "test")] * 2
 
 
-# --- Commands -----------------------------------------------------------------------------------------------------------
+# --- Commands -------------------------------------------------------------------------------------------------------
 
 
 def test_commands_print_one_json_document(receipts, capsys):

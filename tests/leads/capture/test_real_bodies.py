@@ -22,7 +22,8 @@ def body_of(*path):
 def test_an_order_of_a_site_builder_is_a_lead(key, source, program, post, judged):
     made = source if key == "site" else program
     made.settings = {"mapping": {"Name_2": "last_name", "payment[products][0][name]": "product",
-                                 "payment[amount]": "budget", "payment[orderid]": "custom.order", "Name_3": "-"}}  # fmt: skip
+                                 "payment[amount]": "budget", "payment[orderid]": "custom.order",
+                                 "Name_3": "-"}}  # fmt: skip
     made.save()
     assert post(key, raw=body_of("tilda", "cart_tinkoff_urlencoded.txt"), type_=FORM).status_code == 303
     judged()

@@ -17,8 +17,8 @@ CASES = [
     ("WF-01", FORM, b"name=Ivan&phone=%2B79990000001&consent=on", 303, "", "+79990000001"),
     ("WF-04", FORM, b"", 422, "no_contact", None),
     ("WF-05", FORM, b"name=Ivan", 422, "no_contact", None),
-    ("WF-07a", FORM, "phone=8 (999) 000-00-03".encode(), 303, "", "+79990000003"),
-    ("WF-07b", FORM, "phone=%2B7 999 000 00 03".encode(), 303, "", "+79990000003"),
+    ("WF-07a", FORM, b"phone=8 (999) 000-00-03", 303, "", "+79990000003"),
+    ("WF-07b", FORM, b"phone=%2B7 999 000 00 03", 303, "", "+79990000003"),
     ("WF-07c", FORM, "phone=＋７９９９０００００03".encode(), 303, "", "+79990000003"),
     ("WF-07d", FORM, "phone=%2B٧٩٩٩٠٠٠٠٠٠٣".encode(), 303, "", "+79990000003"),
     ("WF-13a", FORM, b"name=%C8%E2%E0%ED&phone=89990000001", 303, "", "+79990000001"),
@@ -65,7 +65,9 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "body", "status", "reason", "phone"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+@pytest.mark.parametrize(
+    ("kind", "body", "status", "reason", "phone"), [c[1:] for c in CASES], ids=[c[0] for c in CASES]
+)
 def test_every_body_is_answered_and_kept_as_the_catalogue_says(kind, body, status, reason, phone, source, post, judged):
     response = post("site", raw=body, type_=kind)
     judged()
@@ -84,7 +86,10 @@ def test_every_body_is_answered_and_kept_as_the_catalogue_says(kind, body, statu
 
 def test_json_is_told_the_receipt_and_a_form_goes_to_the_thank_you_page(source, post):
     told = post("site", json_={"email": "a@b.test"})
-    assert (told.status_code, told.json()) == (202, {"receipt": str(Submission.objects.get().receipt), "state": "waiting"})
+    assert (told.status_code, told.json()) == (
+        202,
+        {"receipt": str(Submission.objects.get().receipt), "state": "waiting"},
+    )
     thanked = post("site", {"email": "a@b.test"})
     assert (thanked.status_code, thanked["Location"]) == (303, "/f/site/thanks/")
     asked = post("site", {"email": "a@b.test"}, headers={"Accept": "application/json"})
@@ -175,7 +180,9 @@ def test_the_first_of_several_contacts_is_used_and_the_others_are_known_too(sour
 def test_multipart_with_a_file_is_read_and_the_file_named(source, client, judged):
     from django.core.files.uploadedfile import SimpleUploadedFile
 
-    client.post("/capture/site/", {"phone": "89990000001", "name": "Иван", "brief": SimpleUploadedFile("тз.pdf", b"%PDF")})
+    client.post(
+        "/capture/site/", {"phone": "89990000001", "name": "Иван", "brief": SimpleUploadedFile("тз.pdf", b"%PDF")}
+    )
     judged()
     assert list(Lead.objects.values_list("name", "phone")) == [("Иван", "+79990000001")]
     assert Submission.objects.get().warnings == ["file:тз.pdf"]
@@ -216,7 +223,7 @@ def test_a_browser_without_script_is_told_in_words(source, post):
     assert "Нужен телефон" in response.content.decode()
 
 
-# --- Secrets ------------------------------------------------------------------------------------------------------------
+# --- Secrets --------------------------------------------------------------------------------------------------------
 
 
 def _signed(body, secret="s3cret"):
@@ -268,7 +275,7 @@ def test_in_production_a_program_without_a_secret_is_refused_and_a_form_is_not(s
     assert post("site", {"phone": "89990000001"}).status_code == 303
 
 
-# --- Idempotency --------------------------------------------------------------------------------------------------------
+# --- Idempotency ----------------------------------------------------------------------------------------------------
 
 
 def test_the_same_key_and_body_get_the_same_answer_for_a_day(source, post, judged):
