@@ -44,7 +44,11 @@ NAV = (
         beside=("nurturing:",),
     ),
     Entry(
-        "leads:receipts", _("Receipts"), "inbox", roles=frozenset({Role.ADMIN, Role.HEAD}), beside=("leads:receipt",)
+        "leads:receipts",
+        _("Receipts"),
+        "inbox",
+        roles=frozenset({Role.MARKETER, Role.ADMIN, Role.HEAD}),
+        beside=("leads:receipt", "leads:source"),
     ),
     Entry("admin:index", _("Settings"), "gear", roles=frozenset({Role.ADMIN})),
 )
