@@ -130,13 +130,19 @@ def _arrow(before, after):
     return f"{before} → {after}" if before else str(after)
 
 
+def _headed(label, text):
+    return f"{label}: {text}"
+
+
 def _call(entry, details, names):
     incoming = details.get("direction") == "in"
     entry.head = _("Incoming call") if incoming else _("Call")
     entry.icon = "phone-in" if incoming else "phone"
     if result := details.get("result"):
         entry.badge = str(CALL_RESULTS.get(result, result))
-        entry.tone = "success" if result == "reached" else "danger" if result in {"missed", "wrong_number"} else "warning"
+        entry.tone = (
+            "success" if result == "reached" else "danger" if result in {"missed", "wrong_number"} else "warning"
+        )
     if result in {"no_answer", "busy", "wrong_number", "missed"}:
         entry.icon = "phone-off"
 
@@ -178,7 +184,7 @@ def _instant(text):
 
 
 def _stage(entry, details, names):
-    entry.head = f"{pgettext('funnel', 'Stage')}: {_arrow(details.get('from'), details.get('to', '—'))}"
+    entry.head = _headed(pgettext("funnel", "Stage"), _arrow(details.get("from"), details.get("to", "—")))
     entry.badge = str(MOVES.get(details.get("move"), ""))
     if details.get("title"):
         entry.note = details["title"]
@@ -186,7 +192,7 @@ def _stage(entry, details, names):
 
 def _owner(entry, details, names):
     former = names.get(details.get("from"))
-    entry.head = f"{_('Owner')}: {_arrow(former, names.get(details.get('to')) or details.get('name') or '—')}"
+    entry.head = _headed(_("Owner"), _arrow(former, names.get(details.get("to")) or details.get("name") or "—"))
     how = details.get("how")
     entry.note = str(dict(Assignment.How.choices).get(how, "")) if how else ""
 
@@ -223,7 +229,7 @@ def _value(name, value):
 
 def _edited(entry, details, names):
     fields = details.get("fields")
-    for name, pair in (fields.items() if isinstance(fields, dict) else ()):
+    for name, pair in fields.items() if isinstance(fields, dict) else ():
         before, after = pair if isinstance(pair, list) and len(pair) == 2 else ("", pair)
         entry.changes.append((_label(name), _value(name, before), _value(name, after)))
 
@@ -292,7 +298,10 @@ def _enquiry(entry, details, names):
         entry.badge, entry.tone = _("came back"), "success"
     fields = {name: value for name, value in parsed.items() if name not in {"identities", "marks", "consent"}}
     entry.pairs = [*_plain(fields), *_plain(parsed.get("marks"))]
-    for label, values in ((_("Said otherwise"), details.get("conflicts")), (_("Not understood"), details.get("warnings"))):
+    for label, values in (
+        (_("Said otherwise"), details.get("conflicts")),
+        (_("Not understood"), details.get("warnings")),
+    ):
         if values:
             entry.pairs.append((label, _joined(values)))
 
@@ -318,7 +327,9 @@ def _joined(values):
 
 def _view(entry, details, names):
     entry.text = ""
-    entry.visits = [(entry.row.at, details.get("title") or entry.row.text or details.get("url", ""), details.get("url", ""))]
+    entry.visits = [
+        (entry.row.at, details.get("title") or entry.row.text or details.get("url", ""), details.get("url", ""))
+    ]
 
 
 def _visits(run):

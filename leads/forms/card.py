@@ -31,7 +31,9 @@ class SumField(forms.DecimalField):
     """A sum as people type it: "1 500 000,50"."""
 
     def __init__(self, **kwargs):
-        super().__init__(widget=forms.TextInput(attrs={"inputmode": "decimal"}), max_digits=14, decimal_places=2, **kwargs)
+        super().__init__(
+            widget=forms.TextInput(attrs={"inputmode": "decimal"}), max_digits=14, decimal_places=2, **kwargs
+        )
 
     def to_python(self, value):
         if isinstance(value, str):
@@ -72,7 +74,9 @@ def _control(name):
         widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
         return forms.DateField(label=label, required=False, widget=widget)
     control = field.formfield(label=label, required=False)
-    control.widget.attrs.update({"phone": {"type": "tel", "inputmode": "tel"}, "email": {"inputmode": "email"}}.get(name, {}))
+    control.widget.attrs.update(
+        {"phone": {"type": "tel", "inputmode": "tel"}, "email": {"inputmode": "email"}}.get(name, {})
+    )
     if name == "phone":
         control.max_length, control.validators = None, []  # normalisation says what is wrong with it
         control.widget.attrs.pop("maxlength", None)
@@ -212,7 +216,7 @@ class PostponeForm(NextStepForm):
         return data
 
 
-# --- Owner, rejection, tags, reply -------------------------------------------------------------------------------------
+# --- Owner, rejection, tags, reply ------------------------------------------------------------------------------------
 class ColleagueField(forms.ModelChoiceField):
     """A colleague with what decides the choice: team, open leads, whether they are away."""
 
@@ -264,4 +268,3 @@ class TagsForm(forms.Form):
         """(to add, to remove)"""
         data = self.cleaned_data
         return [word for word in data["add"].split(",") if word.strip()], [data["remove"]] if data["remove"] else []
-

@@ -40,7 +40,7 @@ class PersonForm(forms.ModelForm):
 
     def clean_birthday(self):
         day = self.cleaned_data["birthday"]
-        if day and not (1900 <= day.year and day <= timezone.localdate()):
+        if day and not (day.year >= 1900 and day <= timezone.localdate()):
             raise ValidationError(_("A birthday lies in the past, after 1900."))
         return day
 

@@ -74,7 +74,9 @@ def edit(lead, changes, *, by):
     if not before:
         return lead
     if not (values.get("phone", lead.phone) or values.get("email", lead.email) or _reachable(lead)):
-        raise ValidationError({name: _("Leave a phone or an e-mail to answer to.") for name in CONTACTS if name in values})
+        raise ValidationError(
+            {name: _("Leave a phone or an e-mail to answer to.") for name in CONTACTS if name in values}
+        )
     for name in before:
         setattr(lead, name, values[name])
     lead.save(update_fields=[*before, *_follow(lead, before, changes, by=by)])

@@ -74,11 +74,8 @@ def steps(lead, user):
 
 def facts(lead, user):
     touches = list(lead.touches.select_related("origin").order_by("at", "pk")[:200])
-    qualifying = [fact(lead, name) for name in QUALIFYING]
-    return {
+    return qualification(lead) | {
         "contacts": [fact(lead, name) for name in CONTACTS],
-        "qualifying": qualifying,
-        "qualified": sum(item.known for item in qualifying),
         "more": [fact(lead, name) for name in MORE],
         "custom": [(str(name), value) for name, value in sorted(lead.custom.items()) if value not in (None, "", [])],
         "first_touch": touches[0] if touches else None,
@@ -86,6 +83,12 @@ def facts(lead, user):
         "touches": len(touches),
         "opted_out": bool(lead.email) and Suppression.objects.filter(kind="email", value=lead.email).exists(),
     }
+
+
+def qualification(lead):
+    """The checklist: what should be known before a lead is worth a deal."""
+    qualifying = [fact(lead, name) for name in QUALIFYING]
+    return {"qualifying": qualifying, "qualified": sum(item.known for item in qualifying)}
 
 
 def others(lead, user):

@@ -84,7 +84,9 @@ def field(request, pk, name):
     if request.method == "POST" and form.is_valid() and (saved := _save(request, form)):
         return _field_saved(request, saved, name)
     if "view" in request.GET:
-        return render(request, "leads/_card_field.html", {"lead": lead, "fact": dossier.fact(lead, name), "can_edit": True})
+        return render(
+            request, "leads/_card_field.html", {"lead": lead, "fact": dossier.fact(lead, name), "can_edit": True}
+        )
     template = "leads/_card_field_form.html" if request.htmx else "leads/card_field.html"
     context = {"lead": lead, "form": form, "name": name, "fact": dossier.fact(lead, name)}
     return answers.dialog(request, template, context, invalid=form.is_bound)
@@ -102,8 +104,8 @@ def _save(request, form):
 def _field_saved(request, lead, name):
     if not request.htmx:
         return answers.away(request, address(lead), _("Saved."))
-    context = {"lead": lead, "fact": dossier.fact(lead, name), "can_edit": True}
-    return answers.told(render(request, "leads/_card_field.html", context), **CHANGED)
+    context = {"lead": lead, "fact": dossier.fact(lead, name), "can_edit": True} | dossier.qualification(lead)
+    return answers.told(render(request, "leads/_card_field_saved.html", context), **CHANGED)
 
 
 @require_POST
@@ -233,4 +235,3 @@ def reopen(request, pk):
     except TransitionNotAllowed:
         return answers.refused(request, _("This lead is at work already."), status=409)
     return answers.done(request, address(lead), _("Back at work."), **CHANGED)
-

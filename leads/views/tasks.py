@@ -196,4 +196,3 @@ def _event(task):
     url = settings.PUBLIC_URL + (address(subject) if subject else reverse("leads:tasks"))
     summary = f"{task.title} — {subject}" if subject else task.title
     return ics.Event(f"task-{task.pk}@crm", task.due_at, summary, subject.phone if subject else "", url)
-

@@ -74,7 +74,12 @@ def call(request, pk):
         data, step = form.cleaned_data, form.step()
         try:
             cards.log_call(
-                lead, by=request.user, result=data["result"], text=data["text"], next_step=step, closes=data.get("closes")
+                lead,
+                by=request.user,
+                result=data["result"],
+                text=data["text"],
+                next_step=step,
+                closes=data.get("closes"),
             )
         except ValidationError as error:
             form.add_error(None, error)

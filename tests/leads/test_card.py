@@ -89,7 +89,7 @@ def test_the_card_takes_no_more_than_twenty_queries_however_full_it_is(
 
 
 def test_hostile_names_are_escaped_on_the_card_and_in_every_dialog(rep, signed_in):
-    hostile = '<img src=x onerror=alert(1)>'
+    hostile = "<img src=x onerror=alert(1)>"
     lead = LeadFactory(
         owner=rep, name=hostile, company_name=hostile, city=hostile, need=hostile, tags=[hostile], job_title=hostile
     )
@@ -98,7 +98,8 @@ def test_hostile_names_are_escaped_on_the_card_and_in_every_dialog(rep, signed_i
     cards.edit(lead, {"product": hostile}, by=rep)
     client = signed_in(rep)
     task = lead.tasks.get()
-    pages = [url(lead), *(url(lead, part) for part in ("notes/", "calls/", "owner/", "rejection/", "tasks/", "timeline/")),
+    parts = ("", "notes/", "calls/", "owner/", "rejection/", "tasks/", "timeline/")
+    pages = [*(url(lead, part) for part in parts),
              f"/tasks/{task.pk}/done/", f"/tasks/{task.pk}/due/", "/tasks/", f"/people/{lead.person_id}/", "/people/",
              url(lead, "fields", "city"), url(lead, "fields", "need")]  # fmt: skip
     for address in pages:
@@ -115,8 +116,12 @@ def test_the_card_speaks_the_users_language(lead, rep, signed_in, language, word
     assert words in signed_in(rep).get(url(lead)).content.decode()
 
 
-def test_a_client_whose_other_lead_is_with_a_colleague_shows_the_owner_and_nothing_else(lead, rep, colleague, signed_in):
-    other = LeadFactory(person=lead.person, owner=colleague, phone="+79990009999", email="", name="Canary", product="Canary")
+def test_a_client_whose_other_lead_is_with_a_colleague_shows_the_owner_and_nothing_else(
+    lead, rep, colleague, signed_in
+):
+    other = LeadFactory(
+        person=lead.person, owner=colleague, phone="+79990009999", email="", name="Canary", product="Canary"
+    )
     page = signed_in(rep).get(url(lead)).content.decode()
     assert "Коллегина" in page
     assert "Canary" not in page and f"/leads/{other.pk}/" not in page
@@ -180,7 +185,9 @@ def test_a_sum_is_taken_as_people_type_it(lead, rep, signed_in):
 
 def test_a_field_that_is_not_for_editing_does_not_exist(lead, rep, signed_in):
     client = signed_in(rep)
-    codes = {name: client.post(url(lead, "fields", name), {name: "1"}).status_code for name in ("score", "owner", "status")}
+    codes = {
+        name: client.post(url(lead, "fields", name), {name: "1"}).status_code for name in ("score", "owner", "status")
+    }
     assert codes == {"score": 404, "owner": 404, "status": 404}
 
 
@@ -249,7 +256,9 @@ def test_a_move_that_is_not_allowed_is_403_in_words(lead, rep, signed_in):
 
 def test_a_move_by_a_plain_form_goes_back_to_the_page_it_came_from(lead, rep, signed_in):
     to = stage(lead, "Contacted")
-    answer = signed_in(rep).post(url(lead, "stage/"), {"stage": to.pk}, headers={"Referer": "http://testserver/leads/board/"})
+    answer = signed_in(rep).post(
+        url(lead, "stage/"), {"stage": to.pk}, headers={"Referer": "http://testserver/leads/board/"}
+    )
     lead.refresh_from_db()
     assert (answer.status_code, answer.url, lead.stage) == (302, "http://testserver/leads/board/", to)
 

@@ -67,7 +67,13 @@ def test_the_clients_card_shows_the_enquiries_that_are_visible_and_no_others(rep
 
 def test_fields_of_the_client_are_edited_and_recorded(rep, signed_in):
     lead = LeadFactory(owner=rep)
-    form = {"name": "  анна   ПЕТРОВА ", "birthday": "1990-05-17", "sex": "f", "company_name": "ООО Ромашка", "city": ""}
+    form = {
+        "name": "  анна   ПЕТРОВА ",
+        "birthday": "1990-05-17",
+        "sex": "f",
+        "company_name": "ООО Ромашка",
+        "city": "",
+    }
     answer = signed_in(rep).post(f"/people/{lead.person_id}/edit/", form, headers=HTMX)
     person = Person.objects.get(pk=lead.person_id)
     assert (answer.status_code, answer["HX-Redirect"]) == (200, f"/people/{person.pk}/")
@@ -77,7 +83,8 @@ def test_fields_of_the_client_are_edited_and_recorded(rep, signed_in):
 
 
 @pytest.mark.parametrize(
-    "form", [{"birthday": "2999-01-01"}, {"birthday": "1800-01-01"}, {"birthday": "x"}, {"sex": "q"}, {"name": "x" * 201}]
+    "form",
+    [{"birthday": "2999-01-01"}, {"birthday": "1800-01-01"}, {"birthday": "x"}, {"sex": "q"}, {"name": "x" * 201}],
 )
 def test_what_cannot_be_of_a_client_is_422(rep, signed_in, form):
     lead = LeadFactory(owner=rep)

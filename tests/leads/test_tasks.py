@@ -102,7 +102,10 @@ def test_after_a_touch_without_a_plan_the_next_step_is_asked_for(lead, rep, sign
     client.post(f"/leads/{lead.pk}/tasks/", {"next": "tomorrow"}, headers=HTMX)
     quiet = client.post(f"/leads/{lead.pk}/notes/", {"text": "again"}, headers=HTMX)
     assert quiet.status_code == 204
-    assert list(lead.interactions.filter(kind=Kind.NOTE).order_by("id").values_list("text", flat=True)) == ["hello", "again"]
+    assert list(lead.interactions.filter(kind=Kind.NOTE).order_by("id").values_list("text", flat=True)) == [
+        "hello",
+        "again",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +159,7 @@ def test_a_head_sees_the_teams_tasks_and_no_others(head, rep, colleague, outside
     for user in (rep, colleague, outsider):
         plan(LeadFactory(owner=user), user, later(days=3), user.username)
     found = titles(signed_in(head).get("/tasks/?who=team&when=later"))
-    assert {name for name in found["later"]} == {"rep", "colleague"}
+    assert set(found["later"]) == {"rep", "colleague"}
 
 
 def test_a_long_bucket_is_paged_by_keyset(lead, rep, signed_in):

@@ -29,7 +29,8 @@ def lead(rep):
 def notes(lead, number, at=None, prefix="n"):
     start = at or timezone.now()
     Interaction.objects.bulk_create(
-        Interaction(lead=lead, person=lead.person, kind=Kind.NOTE, text=f"{prefix}{n:05d}", at=start) for n in range(number)
+        Interaction(lead=lead, person=lead.person, kind=Kind.NOTE, text=f"{prefix}{n:05d}", at=start)
+        for n in range(number)
     )
 
 
@@ -61,7 +62,9 @@ def test_rows_of_one_instant_are_paged_without_a_gap_or_a_double(lead, rep, sign
 def test_a_page_of_ten_thousand_rows_is_read_by_index_in_a_fixed_number_of_queries(lead, rep, signed_in):
     notes(lead, 10_000)
     client = signed_in(rep)
-    with CaptureQueriesContext(connection, ) as queries:
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
         answer = client.get(f"/leads/{lead.pk}/timeline/", headers=HTMX)
     assert len(texts(answer)) == history.PAGE
     assert len(queries) <= 5
@@ -73,7 +76,9 @@ def test_a_page_of_ten_thousand_rows_is_read_by_index_in_a_fixed_number_of_queri
     assert "leads_interaction_lead" in plan and "Seq Scan" not in plan and "Sort" not in plan
 
 
-@pytest.mark.parametrize("after", ["x", "~", "2026-01-01~1", "2026-01-01T00:00:00+00:00~-1", "2026-13-01T00:00:00Z~1", "~" * 500])
+@pytest.mark.parametrize(
+    "after", ["x", "~", "2026-01-01~1", "2026-01-01T00:00:00+00:00~-1", "2026-13-01T00:00:00Z~1", "~" * 500]
+)
 def test_an_address_that_no_page_gave_out_is_400(lead, rep, signed_in, after):
     answer = signed_in(rep).get(f"/leads/{lead.pk}/timeline/", {"after": after}, headers=HTMX)
     assert answer.status_code == 400
@@ -103,11 +108,20 @@ def test_groups_and_search_narrow_the_history(lead, rep, signed_in):
 
 def test_a_letter_is_found_by_its_subject_and_text(lead, rep, signed_in):
     message = Message.objects.create(
-        kind="letter", lead=lead, person=lead.person, sender="a@b.test", to=lead.email, subject="Offer", text="hidden words"
+        kind="letter",
+        lead=lead,
+        person=lead.person,
+        sender="a@b.test",
+        to=lead.email,
+        subject="Offer",
+        text="hidden words",
     )
     record(lead, Kind.EMAIL_OUT, by=rep, text="Offer", message=message)
     client = signed_in(rep)
-    pages = [client.get(f"/leads/{lead.pk}/timeline/", {"q": q}, headers=HTMX).content.decode() for q in ("offer", "HIDDEN", "zzz")]
+    pages = [
+        client.get(f"/leads/{lead.pk}/timeline/", {"q": q}, headers=HTMX).content.decode()
+        for q in ("offer", "HIDDEN", "zzz")
+    ]
     assert [page.count("timeline-item") for page in pages] == [1, 1, 0]
 
 
@@ -148,7 +162,11 @@ def test_page_views_in_a_row_become_one_entry(lead, rep):
 
 def test_every_kind_is_drawn_whatever_its_details_hold(lead, rep, signed_in):
     for kind in Kind:
-        for details in ({}, {"from": None, "to": None}, {"fields": {"x": 1}, "due": "never", "conflicts": {"city": "Y"}}):
+        for details in (
+            {},
+            {"from": None, "to": None},
+            {"fields": {"x": 1}, "due": "never", "conflicts": {"city": "Y"}},
+        ):
             record(lead, kind, **details)
     for language in ("ru", "en"):
         rep.language = language
