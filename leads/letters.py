@@ -148,7 +148,13 @@ def first_name(name):
 
 
 def _is_surname(word):
+    if word.lower() in {"ким", "цой", "пак", "тен", "хан", "ли", "юн", "ван", "чен"}:
+        return True
     return word.lower().replace("ё", "е") not in _GIVEN_LIKE_SURNAME and bool(_SURNAME.search(word))
+
+
+# Mail programs know no style sheets but this attribute.
+LOOK = "font: 15px/1.5 Arial, Helvetica, sans-serif; color: #1c1b19"
 
 
 # --- What is sent ----------------------------------------------------------------------------------------------------
@@ -180,7 +186,8 @@ def compose(text, *, click=None, pixel="", footer="", footer_url=""):
         text = f"{text}\n\n-- \n{footer}: {footer_url}"
     body = nh3.clean(body, tags={"p", "br", "a", "small"}, attributes={"a": {"href"}}, link_rel="noopener")
     image = f'<img src="{html.escape(pixel)}" width="1" height="1" alt="">' if pixel else ""
-    return Composed(text, f"<!doctype html><html><body>{body}{image}</body></html>", links)
+    page = f'<!doctype html><html><body style="{LOOK}">{body}{image}</body></html>'
+    return Composed(text, page, links)
 
 
 def _paragraphs(text, address):

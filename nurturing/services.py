@@ -93,7 +93,7 @@ def _resume(lead, sequence, *, by):
 
 
 def _go(row, lead, *, by):
-    record(lead, Kind.SEQUENCE, by=by, sequence=row.sequence.name, what="enrolled", enrolment=row.pk)
+    record(lead, Kind.SEQUENCE, by=by, text=row.sequence.name, what="enrolled", enrolment=row.pk)
     enqueue("nurturing.advance", row.pk)
     return row
 
@@ -119,7 +119,7 @@ def stop_one(enrolment, *, by):
 def _end(row, lead, state, why="", *, by=None):
     row.state, row.stopped_why, row.next_at, row.ended_at = state, why, None, Now()
     row.save(update_fields=["state", "stopped_why", "next_at", "ended_at"])
-    record(lead, Kind.SEQUENCE, by=by, sequence=row.sequence.name, what=state, why=why, enrolment=row.pk)
+    record(lead, Kind.SEQUENCE, by=by, text=row.sequence.name, what=state, why=why, enrolment=row.pk)
 
 
 @transaction.atomic
@@ -150,13 +150,9 @@ def _stop_chunk(sequence, by):
                 lead=row.lead,
                 kind=Kind.SEQUENCE,
                 by=by,
-                details={
-                    "sequence": sequence.name,
-                    "what": State.STOPPED,
-                    "why": Stop.SWITCHED_OFF,
-                    "enrolment": row.pk,
-                },
-            )  # fmt: skip
+                text=sequence.name,
+                details={"what": State.STOPPED, "why": Stop.SWITCHED_OFF, "enrolment": row.pk},
+            )
             for row in rows
         ]
     )

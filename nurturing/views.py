@@ -79,7 +79,10 @@ def _page(request, row):
     counts = dict(row.enrolments.values_list("state").annotate(n=Count("pk")))
     return {
         "sequence": row,
-        "steps": row.steps.filter(is_archived=False).select_related("template").annotate(taken=Count("runs")),
+        "steps": row.steps.filter(is_archived=False)
+        .select_related("template")
+        .annotate(taken=Count("runs"))
+        .order_by("position", "pk"),
         "counts": [(state.value, state.label, counts.get(state.value, 0)) for state in Enrolment.State],
         "running": counts.get("running", 0),
         "enrolled": sum(counts.values()),

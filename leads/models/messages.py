@@ -158,7 +158,9 @@ class Engagement(models.Model):
     }
 
     message = models.ForeignKey(Message, models.CASCADE, related_name="engagements")
-    kind = models.CharField(max_length=5, choices=[("open", _("open")), ("click", _("click"))])
+    kind = models.CharField(
+        max_length=5, choices=[("open", pgettext_lazy("letter", "open")), ("click", pgettext_lazy("letter", "click"))]
+    )
     link = models.ForeignKey(MessageLink, models.SET_NULL, null=True)
     at = models.DateTimeField(db_default=Now())
     is_human = models.BooleanField()

@@ -41,7 +41,7 @@ def language_of(lead, organisation=None):
 def values_for(lead, *, by=None, organisation=None):
     """What the variables of a template stand for, for this lead and the colleague who writes."""
     owner, organisation = by or lead.owner, organisation or Organisation.get()
-    of_owner = {}
+    of_owner = {"owner": organisation.name}  # a parked lead is written to by the company
     if owner is not None:
         of_owner = {
             "owner": str(owner),

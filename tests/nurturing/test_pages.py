@@ -78,6 +78,8 @@ def test_a_marketer_builds_a_sequence(marketer, signed_in):
     last = row.steps.get(kind="task")
     client.post(f"{base}steps/{last.pk}/move/", {"to": "up"}, headers=HX)
     assert [s.kind for s in row.steps.all()] == ["email", "task", "wait"]
+    page = client.get(base).content.decode()
+    assert page.index(">T</a>") < page.index(">Call</a>") < page.index(">Wait 48 hours</a>")
     client.post(f"{base}steps/{last.pk}/remove/", headers=HX)
     assert [s.kind for s in row.steps.all()] == ["email", "wait"]
     client.post(base + "switch/", {"on": "1"})
