@@ -37,7 +37,9 @@ def _people(user):
     people = User.objects.filter(is_active=True, role__in=["manager", "head"])
     if user.sees_all:
         return people
-    return people.filter(Q(team__heads=user) | Q(pk=user.pk) | (Q(team=user.team_id) if user.sees_team else Q())).distinct()
+    return people.filter(
+        Q(team__heads=user) | Q(pk=user.pk) | (Q(team=user.team_id) if user.sees_team else Q())
+    ).distinct()
 
 
 class OwnerField(forms.MultipleChoiceField):
@@ -86,10 +88,10 @@ class LeadFilter(df.FilterSet):
     attention = df.ChoiceFilter(
         method="by_attention", label=gettext_lazy("Needs attention"), choices=ATTENTION, empty_label=gettext_lazy("all")
     )
-    band = df.MultipleChoiceFilter(distinct=False, label=gettext_lazy("Readiness"), choices=Band.choices, widget=Picker(any_label=ANY))
-    qualification = df.ChoiceFilter(
-        label=gettext_lazy("Qualification"), choices=Qualification.choices, empty_label=ANY
+    band = df.MultipleChoiceFilter(
+        distinct=False, label=gettext_lazy("Readiness"), choices=Band.choices, widget=Picker(any_label=ANY)
     )
+    qualification = df.ChoiceFilter(label=gettext_lazy("Qualification"), choices=Qualification.choices, empty_label=ANY)
     origin = _many(Origin.objects.none(), gettext_lazy("Source"), ANY, method="by_origin")
     source = _many(Source.objects.none(), gettext_lazy("Came in by"), ANY)
     team = df.ModelChoiceFilter(queryset=Team.objects.none(), label=gettext_lazy("Team"), empty_label=ANY)
@@ -171,7 +173,9 @@ class LeadFilter(df.FilterSet):
     def _owners(self):
         """Keys of the chosen owners; None among them stands for nobody."""
         named = {"me": self.user.pk, "none": None}
-        return list(dict.fromkeys(named[w] if w in named else int(w) for w in self.form.cleaned_data.get("owner") or []))
+        return list(
+            dict.fromkeys(named[w] if w in named else int(w) for w in self.form.cleaned_data.get("owner") or [])
+        )
 
     def by_text(self, queryset, name, value):
         try:
@@ -203,7 +207,9 @@ class LeadFilter(df.FilterSet):
     def by_origin(self, queryset, name, value):
         if not value:
             return queryset
-        same = Origin.objects.filter(Q(pk__in=[o.pk for o in value]) | Q(same_as__in=value)).values_list("pk", flat=True)
+        same = Origin.objects.filter(Q(pk__in=[o.pk for o in value]) | Q(same_as__in=value)).values_list(
+            "pk", flat=True
+        )
         return queryset.filter(first_origin__in=list(same))
 
     def by_tag(self, queryset, name, value):

@@ -9,7 +9,6 @@ class Picker(forms.CheckboxSelectMultiple):
     template_name = "core/widgets/picker.html"
     use_fieldset = False
 
-
     def __init__(self, *args, any_label="", **kwargs):
         super().__init__(*args, **kwargs)
         self.any_label = any_label

@@ -63,9 +63,7 @@ def take_down(fields, identities, *, by, owner=None, origin=None):
     that card and its owner is told.
     """
     marks = {"utm_source": origin.name} if origin else {}
-    lead, outcome = open_lead(
-        fields=fields, identities=identities, source=pseudo_source("manual"), by=by, marks=marks
-    )
+    lead, outcome = open_lead(fields=fields, identities=identities, source=pseudo_source("manual"), by=by, marks=marks)
     if owner and (outcome == "lead" or lead.owner_id is None):
         assign(lead, owner, how=Assignment.How.HAND, by=by)
     return lead, outcome

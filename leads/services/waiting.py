@@ -29,7 +29,9 @@ def work_times(users):
     """{user's key: WorkTime, or None where no calendar is set}; the key None stands for the company."""
     known, default = calendars()
     absent = {}
-    for user, *span in Absence.objects.filter(user__in=[u for u in users if u]).values_list("user", "starts_at", "ends_at"):
+    for user, *span in Absence.objects.filter(user__in=[u for u in users if u]).values_list(
+        "user", "starts_at", "ends_at"
+    ):
         absent.setdefault(user, []).append(span)
     times = {}
     for user in {*users, None}:

@@ -98,7 +98,7 @@ def _next(request, after):
 
 @require_safe
 def arrivals(request):
-    """"3 new leads — show", asked for when something has come: the list itself does not move under the reader."""
+    """ "3 new leads — show", asked for when something has come: the list itself does not move under the reader."""
     query = request.GET.copy()
     since = query.pop("since", [""])[-1]
     found = LeadFilter(query, user=request.user)
@@ -137,7 +137,9 @@ def find(user, text):
     rows = list(seen.filter(words.condition(text)).order_by("-active_at", "-id")[:FOUND])
     if len(rows) < FOUND and (signs := words.identities(text)):
         people = list(Identity.objects.filter(signs).values_list("person", flat=True)[:FOUND])
-        rows += seen.filter(person__in=people).exclude(pk__in=[r.pk for r in rows])[: FOUND - len(rows)] if people else []
+        rows += (
+            seen.filter(person__in=people).exclude(pk__in=[r.pk for r in rows])[: FOUND - len(rows)] if people else []
+        )
     return rows
 
 
@@ -147,7 +149,9 @@ def bulk(request):
     if not request.user.can_edit_leads:
         raise PermissionDenied(_("You may see leads and not change them."))
     ids, problem = chosen(request.POST, _matching(request))
-    form = BulkForm(request.POST if "go" in request.POST else None, user=request.user, action=request.POST.get("action"))
+    form = BulkForm(
+        request.POST if "go" in request.POST else None, user=request.user, action=request.POST.get("action")
+    )
     if problem or "go" not in request.POST or not form.is_valid():
         context = {"form": form, "ids": ids, "problem": problem or (not ids and _("Choose some leads first."))}
         return render(request, "leads/bulk_form.html", context, status=422 if "go" in request.POST else 200)

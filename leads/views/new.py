@@ -37,7 +37,11 @@ def new(request):
 def _made(request, lead, outcome):
     """To the card where it may be seen; else say who has it."""
     if Lead.objects.visible_to(request.user).filter(pk=lead.pk).exists():
-        text = _("This client has an open lead: the enquiry was added to it.") if outcome == "merged" else _("The lead is made.")
+        text = (
+            _("This client has an open lead: the enquiry was added to it.")
+            if outcome == "merged"
+            else _("The lead is made.")
+        )
         return away(request, reverse("leads:card", args=[lead.pk]), text)
     text = _("The lead is made; the routing rules give it an owner.")
     if lead.owner:

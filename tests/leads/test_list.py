@@ -105,7 +105,11 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(head, rep, team, sign
 
     def queries(count):
         for n in range(count):
-            LeadFactory(owner=UserFactory(team=team), waiting_since=timezone.now(), first_origin=Origin.objects.get_or_create(name=f"origin {n}")[0])
+            LeadFactory(
+                owner=UserFactory(team=team),
+                waiting_since=timezone.now(),
+                first_origin=Origin.objects.get_or_create(name=f"origin {n}")[0],
+            )
         with CaptureQueriesContext(connection) as captured:
             signed_in_client.get(URL)
         return len(captured)
@@ -150,7 +154,12 @@ def test_filters(query, seen, rep, signed_in):
     LeadFactory(name="new", owner=rep, stage_entered_at=now - timedelta(days=4))
     LeadFactory(name="hot", owner=rep, band="hot", waiting_since=now, qualification=2)
     LeadFactory(name="late", owner=rep, next_step_at=now - timedelta(hours=1))
-    LeadFactory(name="planned", owner=rep, next_step_at=now + timedelta(hours=1), created_at=now.replace(year=2001, month=5, day=5))
+    LeadFactory(
+        name="planned",
+        owner=rep,
+        next_step_at=now + timedelta(hours=1),
+        created_at=now.replace(year=2001, month=5, day=5),
+    )
     LeadFactory(name="tagged", owner=rep, tags=["vip"])
     gone = LeadFactory(name="gone", owner=rep)
     funnel.reject(gone, Reason.objects.get(kind="lead"), by=rep)
@@ -276,7 +285,11 @@ def test_the_page_is_small(language, rep, signed_in):
 )
 def test_search(text, seen, rep, outsider, signed_in):
     lead = LeadFactory(
-        name="Семён Соловьёв", phone="+79991234567", email="semen@romashka.test", company_name="ООО «Ромашка»", owner=rep
+        name="Семён Соловьёв",
+        phone="+79991234567",
+        email="semen@romashka.test",
+        company_name="ООО «Ромашка»",
+        owner=rep,
     )
     Identity.objects.create(person=lead.person, kind="phone", value="+78120001122")
     LeadFactory(name="Семён Соловьёв чужой", phone="+79991234567", email="", owner=outsider)
@@ -314,7 +327,9 @@ def test_search_shows_at_most_20_and_leads_to_the_list(rep, signed_in):
 
 def test_a_view_is_saved_applied_renamed_and_deleted(rep, signed_in):
     client = signed_in(rep)
-    made = client.post("/views/new/", {"name": "My hot", "page": "leads:list", "query": "sort=score&band=hot&q=&after=5.5"})
+    made = client.post(
+        "/views/new/", {"name": "My hot", "page": "leads:list", "query": "sort=score&band=hot&q=&after=5.5"}
+    )
     view = SavedView.objects.get()
     assert (view.user, view.query) == (rep, "band=hot&sort=score")
     assert made.url == "/leads/?band=hot&sort=score"
