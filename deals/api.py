@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
-from ninja import Field, Query, Router, Schema
+from ninja import Field, Query, Router, Schema, Status
 from pydantic import ConfigDict
 
 from crm.core.api import PAGE_MAX, forbid_unknown, known, page
@@ -114,7 +114,7 @@ def create_deal(request, given: DealIn):
         deal = funnel.open_deal(person, by=request.user, **fields)
     else:
         raise ValidationError({"lead": _("Name the lead or the person that the deal is for.")})
-    return 201, show(_rows(request.user).filter(pk=deal.pk).first() or deal)
+    return Status(201, show(_rows(request.user).filter(pk=deal.pk).first() or deal))
 
 
 @router.patch("/{int:pk}", response=DealOut)

@@ -41,13 +41,12 @@ class StageForm(forms.ModelForm):
         kind = pipeline.kind if pipeline else Pipeline.Kind.DEAL
         self.fields["required_fields"].choices = gated(kind)
         if kind == Pipeline.Kind.LEAD:
-            del self.fields["probability"]  # money is forecast from deals
+            self.fields.pop("probability", None)  # money is forecast from deals
         self._offer_moves(others)
 
     def _offer_moves(self, others):
         """Moves are chosen among stages that exist; a new one gets its neighbours when it is saved."""
         if not self.instance.pk:
-            del self.fields["to_all"], self.fields["to_heads"]
             return
         out = list(self.instance.edges_out.all())
         for name, heads in (("to_all", False), ("to_heads", True)):
@@ -112,8 +111,8 @@ class PipelineAdmin(admin.ModelAdmin):
     def save_related(self, request, form, formsets, change):
         super().save_related(request, form, formsets, change)
         for formset in formsets:
-            for stage_form in formset.forms:
-                if stage_form.instance.pk and stage_form not in formset.deleted_forms and "to_all" in stage_form.fields:
+            for stage_form in getattr(formset, "initial_forms", []):
+                if stage_form not in formset.deleted_forms:
                     set_moves(stage_form.instance, stage_form.moves())
             for stage in getattr(formset, "new_objects", []):
                 join(stage)
