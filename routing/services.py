@@ -23,7 +23,7 @@ from leads.services.alarms import heads_of, tell_hot
 from leads.services.ownership import assign, assign_many, park
 from routing.models import Debt, DebtEntry, Rule
 from routing.staff import Staff, staff
-from routing.strategies import BOOKED, LOAD, SKILL, UNIT, choose
+from routing.strategies import BOOKED, LEFT, LOAD, SKILL, UNIT, choose
 
 How = Assignment.How
 MILLION = 1_000_000
@@ -107,9 +107,7 @@ def _choose(rule, candidates, *, dry=False):
         return choose(rule.strategy, candidates)
     if rule.strategy in BOOKED:
         debts = _debts(rule, present) if dry else _locked_debts(rule, present)
-        candidates = [
-            replace(c, debt=debts[c.user]) if c.user in debts else c for c in candidates
-        ]
+        candidates = [c if c.away else _indebted(c, debts) for c in candidates]
     elif rule.strategy == LOAD:
         loads = open_loads(present)
         candidates = [replace(c, load=loads.get(c.user, 0)) for c in candidates]
@@ -117,10 +115,12 @@ def _choose(rule, candidates, *, dry=False):
 
 
 def _debts(rule, users, *, lock=False):
+    """{user: debt}, or None for whoever has left or stopped taking leads since the staff was read."""
     rows = Debt.objects.filter(rule=rule, user__in=users)
     if lock:  # in the order of keys, so that two assignments never wait for each other
-        rows = rows.select_for_update(no_key=True).order_by("pk")
-    return dict(rows.values_list("user_id", "debt"))
+        rows = rows.select_for_update(no_key=True, of=("self",)).order_by("pk")
+    found = rows.values_list("user_id", "debt", "user__is_active", "user__takes_leads")
+    return {user: debt if active and takes else None for user, debt, active, takes in found}
 
 
 def _locked_debts(rule, users):
@@ -129,6 +129,11 @@ def _locked_debts(rule, users):
         Debt.objects.bulk_create([Debt(rule=rule, user_id=user) for user in sorted(missing)], ignore_conflicts=True)
         debts = _debts(rule, users, lock=True)
     return debts
+
+
+def _indebted(candidate, debts):
+    debt = debts.get(candidate.user, 0)
+    return replace(candidate, away=LEFT) if debt is None else replace(candidate, debt=Decimal(debt))
 
 
 def open_loads(users):
@@ -243,9 +248,9 @@ def _enqueue_deal(until):
         enqueue("routing.deal", until.isoformat(), due_at=until)
 
 
-def enqueue_deal():
-    """Deal what is due in the pool; for the clock and after a change of rules or people."""
-    enqueue("routing.deal", "now")
+def enqueue_deal(why="now"):
+    """Deal what is due in the pool; for the clock, and after a change of rules or people."""
+    enqueue("routing.deal", why)
 
 
 @transaction.atomic
@@ -350,7 +355,7 @@ class _Hand:
             return [(c.user, (c.weight, c.capacity)) for c in present]
         if self.rule.strategy in BOOKED and present:
             debts = _locked_debts(self.rule, users) if users else {}
-            self.counters |= {user: int(debts[user] * MILLION) for user in users}
+            self.counters |= {user: int((debts[user] or 0) * MILLION) for user in users}
             self.before |= {user: self.counters[user] for user in users}
             whole = sum(c.weight for c in present)
             return [(c.user, c.weight * MILLION // whole) for c in present]

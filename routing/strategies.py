@@ -14,7 +14,8 @@ EVENLY, LOAD, SKILL, GRADE, PERSON = "evenly", "load", "skill", "grade", "person
 BOOKED = {EVENLY, SKILL, GRADE}  # strategies that keep a ledger of debts
 
 # Why a candidate is passed by; words for them in routing.words.
-OFF_HOURS, ABSENT, FULL, LOWER_GRADE, NO_SHARE = "off_hours", "absent", "full", "lower_grade", "no_share"
+OFF_HOURS, ABSENT, LEFT = "off_hours", "absent", "left"
+FULL, LOWER_GRADE, NO_SHARE = "full", "lower_grade", "no_share"
 
 
 @dataclass(frozen=True)

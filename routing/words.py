@@ -13,6 +13,7 @@ from routing.models import Rule
 AWAY = {
     strategies.OFF_HOURS: pgettext_lazy("why not", "not at work at that hour"),
     strategies.ABSENT: pgettext_lazy("why not", "on leave"),
+    strategies.LEFT: pgettext_lazy("why not", "takes no leads any more"),
     strategies.FULL: pgettext_lazy("why not", "has as many open leads as capacity allows"),
     strategies.LOWER_GRADE: pgettext_lazy("why not", "somebody of a higher grade is at work"),
     strategies.NO_SHARE: pgettext_lazy("why not", "share is 0"),

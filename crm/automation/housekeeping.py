@@ -10,6 +10,7 @@ from crm.core.jobs import beat, enqueue, job
 from crm.core.models import Job, Notice, Role, User
 from crm.core.notices import notify
 from leads.services import letters
+from routing.services import enqueue_deal
 from scoring.services import enqueue_decay
 
 KEEP_NOTICES = timedelta(days=30)
@@ -25,9 +26,10 @@ def tick():
 
 @job("crm.minutely")
 def minutely(ref):
-    """Letters left in mid-air become unsure; points that have aged decay; jobs that died are told of."""
+    """Letters left in mid-air become unsure; points that have aged decay; the pool is dealt; dead jobs are told of."""
     letters.sweep()
     enqueue_decay()
+    enqueue_deal(ref)
     tell_of_dead_jobs()
 
 

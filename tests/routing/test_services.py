@@ -219,6 +219,16 @@ def test_skills_grades_teams_and_load_choose_among_whom_the_rule_means(office, t
     }  # fmt: skip
 
 
+def test_whoever_was_switched_off_a_second_ago_gets_nothing(office, everyone, rep, colleague, settings):
+    routed(LeadFactory(), now=msk(MONDAY, 10))  # the worker has read its staff
+    settings.CONFIG_TTL = 60  # and trusts it, stale as it is by now
+    type(colleague).objects.filter(pk=colleague.pk).update(is_active=False)
+    for _lead in range(2):
+        lead, row = routed(LeadFactory(), now=msk(MONDAY, 10))
+        assert lead.owner == rep
+    assert {c["user"]: c.get("why") for c in row.trace[0]["candidates"]} == {rep.pk: None, colleague.pk: "left"}
+
+
 def test_a_named_head_may_get_leads(office, head, rep):
     Rule.objects.create(name="Big fish", strategy="person", person=head)
     assert routed(LeadFactory(), now=msk(MONDAY, 10))[0].owner == head
