@@ -2,20 +2,22 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from uuid import UUID
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
-from ninja import Field, Query, Router, Schema
+from ninja import Field, Query, Router, Schema, Status
+from ninja.errors import HttpError
 from pydantic import ConfigDict
 
 from crm.core.api import PAGE_MAX, forbid_unknown, known, page
 from crm.core.models import Reason, Stage, User
 from leads import identity
 from leads.models import Lead
-from leads.services import cards, funnel, intake
-from leads.services.timeline import record
+from leads.services import cards, funnel, posting
 
 router = Router(tags=["leads"])
 
@@ -68,6 +70,11 @@ class LeadOut(Schema):
     version: int
     created_at: datetime
     fields: dict
+
+
+class ReceiptOut(Schema):
+    receipt: UUID
+    state: str
 
 
 class LeadPage(Schema):
@@ -134,8 +141,12 @@ def show(lead):
     }
 
 
-def _rows(user):
-    return Lead.objects.visible_to(user).select_related("source", "first_origin", "stage", "owner")
+def _all():
+    return Lead.objects.select_related("source", "first_origin", "stage", "owner")
+
+
+def _seen_by(user):
+    return _all().visible_to(user)
 
 
 def _editable(request, pk):
@@ -184,12 +195,41 @@ def _apply(lead, given, *, by):
 def list_leads(request, wanted: Query[LeadFilter]):
     """Leads that the key's user sees, newest first."""
     forbid_unknown(request, LeadFilter.model_fields)
-    return page(_narrow(_rows(request.user), wanted), after=wanted.after, limit=wanted.limit, show=show)
+    return page(_narrow(_seen_by(request.user), wanted), after=wanted.after, limit=wanted.limit, show=show)
+
+
+@router.post("", response={200: LeadOut, 201: LeadOut, 202: ReceiptOut})
+def create_lead(request, given: LeadIn, response: HttpResponse):
+    """An enquiry: a new lead (201), or added to the open lead of a known person (200).
+
+    202 without the lead where that card belongs to a colleague whose leads the key's user does not see. An
+    ``Idempotency-Key`` of up to 100 characters is honoured for 24 hours.
+    """
+    if not request.user.can_edit_leads:
+        raise PermissionDenied(_("Your role may not make leads."))
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not (0 < len(key) <= 100 and key.isascii() and key.isprintable()):
+        raise HttpError(400, _("An Idempotency-Key is 1–100 printable ASCII characters."))
+    try:
+        row, replayed = posting.post(given.model_dump(), raw=request.body, by=request.user, key=key)
+    except posting.KeyReused:
+        raise HttpError(422, _("This Idempotency-Key was used with another body.")) from None
+    if replayed:
+        response["Idempotent-Replayed"] = "true"
+    return _taken(row, request.user)
+
+
+def _taken(row, user):
+    made = row.state == "lead"
+    lead = _seen_by(user).filter(pk=row.lead_id).first() if not made else _all().get(pk=row.lead_id)
+    if lead is None:
+        return Status(202, {"receipt": row.receipt, "state": row.state})
+    return Status(201 if made else 200, show(lead))
 
 
 @router.get("/{int:pk}", response=LeadOut)
 def read_lead(request, pk: int):
-    return show(get_object_or_404(_rows(request.user), pk=pk))
+    return show(get_object_or_404(_seen_by(request.user), pk=pk))
 
 
 @router.patch("/{int:pk}", response=LeadOut)
@@ -197,7 +237,7 @@ def update_lead(request, pk: int, change: LeadChange):
     """Fields, tags, owner, stage or rejection; all or nothing, by the services that the pages use."""
     lead = _editable(request, pk)
     _apply(lead, change.model_dump(exclude_unset=True), by=request.user)
-    return show(_rows(request.user).filter(pk=pk).first() or lead)
+    return show(_seen_by(request.user).filter(pk=pk).first() or lead)
 
 
 @router.get("/{int:pk}/interactions", response=list[InteractionOut])
@@ -218,7 +258,7 @@ def add_interaction(request, pk: int, given: InteractionIn):
         row = cards.note(lead, by=by, text=given.text)
     else:
         row = cards.replied(lead, by=by, text=given.text)
-    return 201, _told(row)
+    return Status(201, _told(row))
 
 
 def _told(row):

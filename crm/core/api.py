@@ -114,4 +114,5 @@ def install_errors(api: NinjaAPI):
     @api.exception_handler(SchemaError)
     def unfit(request, error):
         in_query = any("query" in map(str, e["loc"]) or "path" in map(str, e["loc"]) for e in error.errors)
-        return _answer(api, request, 400 if in_query else 422, "invalid", _("The request does not fit."), errors=_schema(error))
+        status, words = 400 if in_query or not request.body else 422, _("The request does not fit.")
+        return _answer(api, request, status, "invalid", words, errors=_schema(error))

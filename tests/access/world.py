@@ -1,0 +1,84 @@
+"""One bundle of records for each owner, every text of it marked with the owner's canary."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from django.utils import timezone
+
+from crm.core.models import Notice, SavedView, Stage
+from deals.models import DealLine
+from leads.models import BulkRun, Company, Identity, Import, Message, PageView, Task, Template
+from leads.services.timeline import record
+from nurturing.models import Enrolment, Sequence, Step
+from tests.factories import DealFactory, LeadFactory, PersonFactory, SourceFactory, SubmissionFactory
+
+
+@dataclass
+class Bundle:
+    """``params``: what a URL's object is → its key."""
+
+    owner: object
+    canary: str
+    params: dict = field(default_factory=dict)
+
+
+@dataclass
+class World:
+    actors: dict  # name → user; None: nobody is signed in
+    bundles: dict  # own, mate, other, nobody → Bundle
+    fixed: dict  # parameters that belong to nobody
+
+
+def bundle(label, owner, sequence, source):
+    """A lead with everything that can hang on it, of one owner."""
+    mark = f"CANARY{label}QZX"
+    company = Company.objects.create(name=f"{mark} Ltd", name_key=mark.lower())
+    person = PersonFactory(name=f"{mark} person", company=company, preferences=mark)
+    lead = LeadFactory(
+        owner=owner, person=person, name=f"{mark} lead", company=company, company_name=company.name, need=f"{mark} need",
+        email=f"{mark.lower()}@example.test", tags=[mark], source=source,
+    )  # fmt: skip
+    deal = DealFactory(owner=owner, person=person, company=company, title=f"{mark} deal", terms=mark)
+    line = DealLine.objects.create(deal=deal, title=f"{mark} line", price=10)
+    task = Task.objects.create(
+        person=person, lead=lead, title=f"{mark} task", due_at=timezone.now() - timedelta(hours=1), assignee=owner
+    )
+    message = Message.objects.create(
+        kind="letter", lead=lead, person=person, sender="a@b.test", to=lead.email, subject=mark, text=mark, html=mark,
+        state="unsure",
+    )  # fmt: skip
+    record(lead, "note", by=owner, text=f"{mark} note")
+    record(lead, "note", by=owner, text=f"{mark} deal note", deal=deal.pk)
+    receipt = SubmissionFactory(body=mark.encode(), source=source, state="lead", lead=lead, person=person)
+    params = {
+        "lead": lead.pk, "person": person.pk, "company": company.pk, "deal": deal.pk, "line": line.pk, "task": task.pk,
+        "message": message.pk, "receipt": receipt.pk,
+        "contact": Identity.objects.filter(person=person).first().pk,
+        "enrolment": Enrolment.objects.create(sequence=sequence, lead=lead).pk,
+    }  # fmt: skip
+    if owner:
+        params["view"] = SavedView.objects.create(user=owner, page="leads:list", name=mark).pk
+        params["bulk"] = BulkRun.objects.create(by=owner, action="tag", ids=[lead.pk]).pk
+        Notice.objects.create(user=owner, kind="hot", details={"name": mark})
+    return Bundle(owner, mark, params)
+
+
+def build(rep, colleague, head, outsider, marketer, admin):
+    source, template = SourceFactory(key="door"), Template.objects.create(name="Letter", subject="s", body="b")
+    sequence = Sequence.objects.create(name="Chain")
+    step = Step.objects.create(sequence=sequence, position=1, kind="wait", hours=1)
+    owners = {"own": rep, "mate": colleague, "other": outsider, "nobody": None}
+    bundles = {label: bundle(label, owner, sequence, source) for label, owner in owners.items()}
+    PageView.objects.create(visitor="6f0c5b1e-0000-4000-8000-000000000001", source=source, url="/x")
+    fixed = {
+        "sequence": sequence.pk, "step": step.pk, "template": template.pk, "source": source.key,
+        "lead_stage": Stage.objects.filter(pipeline__kind="lead").first().pk,
+        "deal_stage": Stage.objects.filter(pipeline__kind="deal").first().pk,
+        "import": Import.objects.create(source=source, file="x.csv", file_name="x.csv").pk,
+    }  # fmt: skip
+    actors = {
+        "anonymous": None, "rep": rep, "outsider": outsider, "head": head, "marketer": marketer, "admin": admin,
+    }  # fmt: skip
+    return World(actors, bundles, fixed)
+
+
