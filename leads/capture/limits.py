@@ -1,5 +1,6 @@
 """How many posts a source takes: a token bucket in each process; limits are generous enough for that."""
 
+import math
 import threading
 import time
 
@@ -19,7 +20,7 @@ def wait(key, per_minute, *, clock=time.monotonic):
         tokens = min(float(per_minute), tokens + (now - at) * per_minute / 60)
         if tokens < 1:
             _buckets[key] = (tokens, now)
-            return max(1, round((1 - tokens) * 60 / per_minute))
+            return math.ceil((1 - tokens) * 60 / per_minute)
         if len(_buckets) >= MOST_BUCKETS:
             _forget(now)
         _buckets[key] = (tokens - 1, now)

@@ -24,6 +24,10 @@ class ReceiptFilter(forms.Form):
     since = forms.DateField(label=_("From day"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"))
     until = forms.DateField(label=_("To day"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"))
 
+    def clean_until(self):
+        day = self.cleaned_data["until"]
+        return day if day is None or day.year < 9999 else None  # the last day of time has no next one
+
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["source"].queryset = Source.objects.order_by("name")

@@ -17,6 +17,7 @@ from django.utils.translation import override
 from crm.core.funnel import entry_stage
 from crm.core.models import Organisation
 from crm.core.notices import notify
+from crm.core.recent import recent
 from leads import identity
 from leads.conditions import fold
 from leads.models import Consent, Identity, Kind, Lead, PageView, Person, Source, Status, Touch
@@ -198,8 +199,13 @@ def _trace(lead, origin, marks, at, submission, consent, visitor, source):
         _meet(visitor, lead.person)
 
 
+@recent
+def first_stage():
+    return entry_stage("lead")
+
+
 def _new(person, company, facts, origin, marks, source, at, details, submission, by, previous):
-    stage, campaign = entry_stage("lead"), campaign_of(marks)
+    stage, campaign = first_stage(), campaign_of(marks)
     if stage is None:
         raise LookupError("there is no default lead funnel")
     if previous:  # a client comes back: what is known of them comes along

@@ -5,7 +5,6 @@ import hmac
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.request import UnreadablePostError
 from django.shortcuts import render
@@ -42,10 +41,10 @@ def _raw(request, limit):
         length = int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError:
         length = 0
-    try:
-        return (None if length > limit else request.body), length
-    except RequestDataTooBig:
+    if length > limit:
         return None, length
+    raw = request.read(limit + 1)  # not request.body: a chunked body declares no length
+    return (raw if len(raw) <= limit else None), length or len(raw)
 
 
 def _envelope(request, source):
