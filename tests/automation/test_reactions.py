@@ -1,5 +1,7 @@
 """The flow: one interaction sets its reactions going, once, and a broken step holds up no other."""
 
+import threading
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -7,13 +9,15 @@ from django.test.utils import CaptureQueriesContext
 from crm.automation import reactions
 from crm.automation.reactions import REACTIONS
 from crm.core.jobs import drain, run_job
-from crm.core.models import Job, Notice
+from crm.core.models import Job, Notice, User
 from leads.models import Assignment, Interaction, Kind, Lead, Message
 from leads.models.interactions import REACTING
 from leads.services.timeline import record
 from routing.models import Debt
 from routing.models import Rule as RoutingRule
+from routing.services import enqueue_deal, route_many
 from scoring.models import Evidence, Rule
+from scoring.services import recount, rescore_many
 from tests.factories import LeadFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -123,3 +127,70 @@ def test_debts_follow_the_assignments(rules):
     drain()
     assert sorted(Debt.objects.values_list("given", flat=True)) == [2, 3]
     assert sum(Debt.objects.values_list("debt", flat=True)) == 0
+
+
+def test_a_set_of_imported_leads_is_scored_and_owned_without_telling_anybody(rules, rep, colleague):
+    for _n in range(4):
+        LeadFactory(city="Казань", is_imported=True)
+    for _again in range(2):
+        rescore_many(Lead.objects.all())
+        route_many(Lead.objects.all())
+    rows = Lead.objects.values_list("score", "owner__username", "band")
+    assert sorted(rows) == [(40, "colleague", "warm")] * 2 + [(40, "rep", "warm")] * 2
+    assert (Assignment.objects.count(), Evidence.objects.count(), recount()) == (4, 4, 0)
+    drain()
+    assert not Notice.objects.exists() and not Message.objects.exists()
+
+
+def test_a_lead_that_cools_and_turns_hot_again_is_told_again(rules, rep):
+    lead = LeadFactory(owner=rep, city="Казань")
+    record(lead, Kind.CAPTURED)
+    drain()
+    record(lead, Kind.PAGE_VIEW, url="/prices")  # hot already: no second alarm
+    drain()
+    assert Notice.objects.filter(kind="hot").count() == 1
+    Lead.objects.filter(pk=lead.pk).update(city="Уфа")
+    record(lead, Kind.EDITED)
+    drain()
+    Lead.objects.filter(pk=lead.pk).update(city="Казань")
+    record(lead, Kind.EDITED)
+    drain()
+    assert list(Notice.objects.filter(kind="hot").values_list("user", flat=True)) == [rep.pk, rep.pk]
+    assert Message.objects.filter(kind="notice", to=rep.email).count() == 2
+
+
+def test_a_hot_lead_dealt_from_the_pool_is_told_to_its_new_owner(rules, rep, colleague):
+    User.objects.update(takes_leads=False)
+    lead = LeadFactory(city="Казань")
+    record(lead, Kind.CAPTURED)
+    drain()
+    User.objects.filter(pk=rep.pk).update(takes_leads=True)
+    enqueue_deal()
+    drain()
+    lead.refresh_from_db()
+    assert lead.owner == rep
+    assert set(Notice.objects.filter(user=rep).values_list("kind", flat=True)) == {"assigned", "hot"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_eight_workers_at_one_lead_keep_the_cap_and_the_sum():
+    Rule.objects.create(name="Prices", kind="engagement", on=["page_view"], points=10, cap=3)
+    lead = LeadFactory(email="")
+    keys = []
+    for _visit in range(8):
+        row = record(lead, Kind.PAGE_VIEW, url="/prices")
+        keys.append(Job.objects.get(task="crm.react", ref=str(row.pk)).pk)
+
+    def work(key):
+        try:
+            run_job(key)
+            run_job(key)  # the bell may ring twice
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=(key,)) for key in keys]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    lead.refresh_from_db()
+    assert (lead.score, Evidence.objects.count(), recount()) == (30, 3, 0)
+    assert not Job.objects.filter(task="crm.react").exists()
