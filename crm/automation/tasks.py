@@ -4,11 +4,11 @@ import logging
 
 from django.db import transaction
 
+from crm.automation import importing
 from crm.automation.reactions import REACTIONS, STEPS
 from crm.core.jobs import enqueue, job
-from leads.models import Interaction, Lead
-from routing.services import route_many
-from scoring.services import rescore_many
+from leads.models import Interaction
+from leads.services.importing import give_up
 
 log = logging.getLogger(__name__)
 
@@ -50,13 +50,20 @@ def run_step(ref):
         STEPS[name](*found)
 
 
-@job("crm.imported", queue="bulk")
-def imported(ref):
-    """Scores and owners for a chunk of an imported list; ``ref``: "<first lead>-<last lead>", some thousands."""
-    first, last = map(int, ref.split("-"))
-    leads = Lead.objects.filter(pk__range=(first, last), is_imported=True)
-    rescore_many(leads)
-    route_many(leads)
+def _failed_import(ref, error):
+    give_up(ref.partition(":")[0], error)
+
+
+@job("crm.import", queue="bulk", atomic=False, on_dead=_failed_import)
+def import_list(ref, run):
+    """A slice of an uploaded list; ``ref``: "<import>:<rows done>"."""
+    importing.go_on(int(ref.partition(":")[0]), run)
+
+
+@job("crm.try_import", queue="bulk", atomic=False, on_dead=_failed_import)
+def try_import(ref, run):
+    """The dry run of an uploaded list; ``ref``: its key."""
+    importing.rehearse(int(ref), run)
 
 
 def _locked(pk):

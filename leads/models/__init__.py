@@ -1,5 +1,5 @@
 from .bulk import BulkRun
-from .imports import Import
+from .imports import Import, ImportRow
 from .intake import ConsentText, Origin, Source, Submission, Touch
 from .interactions import Interaction, Kind
 from .lead import Assignment, Band, Lead, Qualification, StageMove, Status
@@ -18,6 +18,7 @@ __all__ = [
     "Engagement",
     "Identity",
     "Import",
+    "ImportRow",
     "Interaction",
     "Kind",
     "Lead",

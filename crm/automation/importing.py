@@ -1,0 +1,77 @@
+"""What the storeys above leads do with each chunk of an uploaded list: won deals, scores, owners. Nobody is written to."""
+
+import time
+
+from django.db import transaction
+
+from crm.core.jobs import clock, enqueue
+from deals.services.imports import book_won
+from leads.importing.errors import MappingError, Unreadable
+from leads.models import Import, Lead
+from leads.services import importing
+from routing.services import route_many
+from scoring.services import rescore_many
+
+SLICE = 15.0  # seconds of one job: live work gets its turn between two of them
+
+
+def settle(written):
+    """Within the transaction of the chunk, so that no lead of a list is ever seen half made."""
+    book_won(written.wins)
+    touched = written.created + written.updated
+    if touched:
+        rescore_many(Lead.objects.filter(pk__in=touched))
+    if written.created:
+        route_many(Lead.objects.filter(pk__in=written.created))
+
+
+def whole(job, opened):
+    """Carry an import out from beginning to end in this process; returns it finished."""
+    importing.begin(job)
+    importing.carry_out(job, opened, then=settle)
+    return importing.finish(job, opened.table.columns)
+
+
+def go_on(pk, run):
+    """A slice of an import in the background; its last transaction names the next one."""
+    job = Import.objects.select_related("source__origin", "by").filter(pk=pk, state=Import.State.RUNNING).first()
+    if job is None:
+        return run.done()
+    with job.file.open("rb") as stream:
+        try:
+            opened = importing.opened(stream, job.mapping, job.source, options=job.options)
+            through = importing.carry_out(job, opened, then=settle, until=time.monotonic() + SLICE)
+        except (Unreadable, MappingError) as error:
+            importing.give_up(pk, error)
+            return run.done()
+        except importing.Overtaken:
+            return run.done()
+        if through:
+            importing.finish(job, opened.table.columns)
+    with transaction.atomic():
+        run.done()
+        if not through:
+            enqueue("crm.import", f"{pk}:{job.rows}", due_at=clock())
+    return None
+
+
+def rehearse(pk, run):
+    """The dry run of an uploaded list: its counts and errors go to the Import, nothing else is written."""
+    job = Import.objects.select_related("source__origin").filter(pk=pk, state=Import.State.CHECKING).first()
+    if job is None:
+        return run.done()
+    with job.file.open("rb") as stream:
+        try:
+            opened = importing.opened(stream, job.mapping, job.source, options=job.options)
+            counts, errors = importing.rehearse(
+                opened, on_progress=lambda rows: Import.objects.filter(pk=pk).update(forecast={"so_far": rows})
+            )
+        except (Unreadable, MappingError) as error:
+            importing.give_up(pk, error)
+            return run.done()
+    with transaction.atomic():
+        run.done()
+        Import.objects.filter(pk=pk, state=Import.State.CHECKING).update(
+            state=Import.State.CHECKED, forecast=counts, error_file=errors or ""
+        )
+    return None

@@ -1,0 +1,320 @@
+"""A chunk of a list into the tables, by sets: COPY for what is new, one statement for what is completed."""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import connection, models
+
+from leads import identity
+from leads.models import Company, ImportRow, Interaction, Kind, Lead, Origin, Person, StageMove, Touch
+from leads.services.intake import PERSON_FIELDS
+from leads.services.origins import name_of
+from leads.services.timeline import record_many
+
+FACT_COLUMNS = [  # columns of a lead that a list fills in; the second names the type of a cast
+    ("name", ""), ("phone", ""), ("email", ""), ("company_name", ""), ("job_title", ""), ("city", ""), ("region", ""),
+    ("country", ""), ("language", ""), ("industry", ""), ("company_size", "int"), ("product", ""), ("need", ""),
+    ("budget", "numeric"), ("authority", ""), ("decision_date", "date"), ("company_id", "bigint"),
+    ("first_origin_id", "bigint"), ("last_origin_id", "bigint"), ("first_campaign", ""), ("last_campaign", ""),
+]  # fmt: skip
+
+
+class Win(NamedTuple):
+    """A lead whose deal a list says was won."""
+
+    lead: int
+    closed_at: datetime
+    amount: object  # Decimal, or None where the list does not say
+
+
+@dataclass
+class Written:
+    """Keys of leads; ``wins`` still lack their deals, which live a storey higher."""
+
+    created: list = field(default_factory=list)
+    updated: list = field(default_factory=list)
+    wins: list = field(default_factory=list)
+
+
+# --- COPY ------------------------------------------------------------------------------------------------------------
+
+
+def keys(cursor, model, count):
+    """New primary keys, from the table's own sequence: nobody else will get them."""
+    table = model._meta.db_table
+    cursor.execute("select nextval(pg_get_serial_sequence(%s, 'id')) from generate_series(1, %s)", [table, count])
+    return [row[0] for row in cursor.fetchall()]
+
+
+def blank(model):
+    """A row of the model's defaults by column; what the database fills in by itself is left to it."""
+    row = {}
+    for column in model._meta.concrete_fields:
+        if column.generated or column.primary_key or column.has_db_default():
+            continue
+        value = column.get_default() if column.has_default() else None
+        if value is None and not column.null and column.empty_strings_allowed:
+            value = ""
+        row[column.column] = value
+    return row
+
+
+def copy_in(cursor, model, rows):
+    """COPY rows of the same columns."""
+    if not rows:
+        return
+    columns = list(rows[0])
+    kinds = {f.column: f for f in model._meta.concrete_fields}
+    documents = {c for c in columns if isinstance(kinds[c], models.JSONField)}
+    lists = {c for c in columns if isinstance(kinds[c], ArrayField)}
+    names = ", ".join(f'"{column}"' for column in columns)
+    with cursor.cursor.copy(f'copy "{model._meta.db_table}" ({names}) from stdin') as copy:
+        for row in rows:
+            copy.write_row([_cell(row[c], c in documents, c in lists) for c in columns])
+
+
+def _cell(value, document, is_list):
+    if document:
+        return json.dumps(value, ensure_ascii=False, cls=DjangoJSONEncoder)
+    if is_list:
+        return "{" + ",".join('"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"' for v in value) + "}"
+    return value
+
+
+# --- The chunk -------------------------------------------------------------------------------------------------------
+
+
+class Writer:
+    """Writes the results of one chunk; the caller holds the locks and the transaction."""
+
+    def __init__(self, job, *, stage, reason, now, by=None, says_origin=False):
+        self.job, self.stage, self.reason, self.now, self.by = job, stage, reason, now, by
+        self.source, self.says_origin = job.source, says_origin
+
+    def write(self, results):
+        cards = list({id(r.card): r.card for r in results if r.card and r.state != "skipped"}.values())
+        fresh = [card for card in cards if card.record]
+        known = [card for card in cards if not card.record]
+        self.companies = self._companies(cards)
+        self.origins = self._origins(cards)
+        done = Written(updated=[card.lead for card in known])
+        with connection.cursor() as cursor:
+            self._people(cursor, fresh)
+            self._identities(cursor, cards)
+            done.wins = self._leads(cursor, fresh)
+            self._complete(cursor, known)
+            done.created = [card.lead for card in fresh]
+            self._timeline(fresh, known)
+            copy_in(cursor, ImportRow, [self._line(result) for result in results])
+        return done
+
+    def _companies(self, cards):
+        """company key → row, made where new."""
+        names = {}
+        for card in cards:
+            name = (card.facts if card.record else card.changes).get("company_name")
+            if name:
+                names.setdefault(identity.company_key(name) or name.casefold()[:200], name)
+        if not names:
+            return {}
+        there = Company.objects.in_bulk(list(names), field_name="name_key")
+        if new := sorted(names.keys() - there.keys()):
+            rows = [Company(name_key=key, name=names[key][:200]) for key in new]
+            Company.objects.bulk_create(rows, ignore_conflicts=True)
+            there |= Company.objects.in_bulk(new, field_name="name_key")
+        return there
+
+    def _company(self, name):
+        if not name:
+            return None
+        found = self.companies.get(identity.company_key(name) or name.casefold()[:200])
+        return found.pk if found else None
+
+    def _origins(self, cards):
+        """Exact name → Origin, made at first sight."""
+        wanted = {}
+        for card in cards:
+            for name, channel in [self._origin_name(card)] if "origin" in (card.facts if card.record else card.changes) else []:
+                wanted.setdefault(name, channel)
+        there = Origin.objects.in_bulk(list(wanted), field_name="name") if wanted else {}
+        if new := sorted(wanted.keys() - there.keys()):
+            rows = [Origin(name=name, channel=wanted[name]) for name in new]
+            Origin.objects.bulk_create(rows, ignore_conflicts=True)
+            there |= Origin.objects.in_bulk(new, field_name="name")
+        return there
+
+    def _origin_name(self, card):
+        """(name, channel): a column of the file as it stands there, else what the marks speak of."""
+        marks = card.record.marks if card.record else card.changes.get("marks", {})
+        stated = card.facts["origin"]
+        if stated == marks.get("utm_source"):
+            return name_of(marks)
+        return stated, self.source.channel
+
+    def _origin(self, card):
+        if "origin" in card.facts and isinstance(card.facts["origin"], str):
+            return self.origins[self._origin_name(card)[0]].pk
+        return None if self.says_origin else self.source.origin_id
+
+    def _people(self, cursor, fresh):
+        new = [card for card in fresh if card.pk < 0]
+        base = blank(Person)
+        rows = []
+        for card, pk in zip(new, keys(cursor, Person, len(new)), strict=True):
+            card.pk, card.company = pk, self._company(card.facts.get("company_name"))
+            about = {name: card.facts.get(name, "") for name in PERSON_FIELDS}
+            rows.append({"id": pk, **base, **about, "company_id": card.company})
+        copy_in(cursor, Person, rows)
+
+    def _identities(self, cursor, cards):
+        """In one order, so that two lists never wait for each other; what somebody was quicker with stays theirs."""
+        rows = sorted(
+            (k.kind, k.scope, k.value, card.pk, k.raw[:254], k.extension[:10], shared)
+            for card in cards
+            for k, shared in card.learned
+        )
+        if rows:
+            cursor.execute(
+                """insert into leads_identity (kind, scope, value, person_id, raw, extension, is_shared)
+                   select * from unnest(%s::text[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[],
+                                        %s::boolean[]) on conflict do nothing""",
+                [list(column) for column in zip(*rows, strict=True)],
+            )
+
+    # --- new leads ---------------------------------------------------------------------------------------------------
+
+    def _leads(self, cursor, fresh):
+        """COPY the leads with their entry into the funnel, their outcome and their arrival; returns the Wins."""
+        base, move, touch = blank(Lead), blank(StageMove), blank(Touch)
+        leads, moves, touches, wins = [], [], [], []
+        for card, pk in zip(fresh, keys(cursor, Lead, len(fresh)), strict=True):
+            card.lead, at, record = pk, card.record.at or self.now, card.record
+            closed_at = max(record.closed_at or self.now, at) if record.outcome else None
+            leads.append(base | self._lead(card, at, closed_at))
+            enter = {"lead_id": pk, "to_stage_id": self.stage.pk, "by_id": self._who, "imported": True}
+            moves.append(move | enter | {"kind": "entered", "at": at})
+            if record.outcome:
+                moves.append(move | enter | self._closing(record, at, closed_at))
+            origin = self._origin(card)
+            touches.append(touch | {"person_id": card.pk, "lead_id": pk, "at": at, "origin_id": origin, "marks": record.marks})
+            if record.outcome == "won":
+                wins.append(Win(pk, closed_at, record.amount))
+        copy_in(cursor, Lead, leads)
+        copy_in(cursor, StageMove, moves)
+        copy_in(cursor, Touch, touches)
+        return wins
+
+    @property
+    def _who(self):
+        return self.by.pk if self.by else None
+
+    def _lead(self, card, at, closed_at):
+        facts = {name: value for name, value in card.facts.items() if name != "origin"}
+        outcome, origin, campaign = card.record.outcome, self._origin(card), card.record.marks.get("utm_campaign", "")[:120]
+        status = {"won": "converted", "lost": "rejected"}.get(outcome, "open")
+        return {
+            **facts, "id": card.lead, "person_id": card.pk, "source_id": self.source.pk,
+            "company_id": self._company(facts.get("company_name")) or card.company,
+            "first_origin_id": origin, "last_origin_id": origin, "first_campaign": campaign, "last_campaign": campaign,
+            "pipeline_id": self.stage.pipeline_id, "stage_id": self.stage.pk, "status": status,
+            "stage_entered_at": at, "created_at": at, "active_at": at, "closed_at": closed_at,
+            "version": 1 if outcome else 0, "is_imported": True,
+            "rejected_reason_id": self.reason.pk if outcome == "lost" else None,
+        }  # fmt: skip
+
+    def _closing(self, record, at, closed_at):
+        kind = "converted" if record.outcome == "won" else "rejected"
+        return {
+            "kind": kind, "from_stage_id": self.stage.pk, "at": closed_at,
+            "seconds": int((closed_at - at).total_seconds()),
+            "reason_id": self.reason.pk if record.outcome == "lost" else None,
+        }  # fmt: skip
+
+    # --- known leads -------------------------------------------------------------------------------------------------
+
+    def _complete(self, cursor, known):
+        rows, people, touches = [], [], []
+        for card in known:
+            changes = {n: v for n, v in card.changes.items() if n not in {"origin", "marks"}}
+            if company := self._company(changes.get("company_name")):
+                changes["company_id"] = company
+            if "origin" in card.changes:
+                marks = card.changes.get("marks", {})
+                origin, campaign = self._origin(card), marks.get("utm_campaign", "")[:120]
+                changes |= {"first_origin_id": origin, "last_origin_id": origin, "first_campaign": campaign, "last_campaign": campaign}
+                touches.append(
+                    {"person_id": card.pk, "lead_id": card.lead, "at": self.now, "origin_id": origin, "marks": marks}
+                )
+            if changes:
+                rows.append((card.lead, json.dumps(changes, cls=DjangoJSONEncoder)))
+            if about := self._about(card, changes):
+                people.append((card.pk, json.dumps(about)))
+        copy_in(cursor, Touch, touches)
+        _update(cursor, "leads_lead", FACT_COLUMNS, rows, lists=True)
+        _update(cursor, "leads_person", [*((n, "") for n in PERSON_FIELDS), ("company_id", "bigint")], people)
+
+    @staticmethod
+    def _about(card, changes):
+        """What the person's own card lacked as well."""
+        found = {n: changes[n] for n in PERSON_FIELDS if changes.get(n) and not card.about.get(n)}
+        if changes.get("company_id") and not card.company:
+            found["company_id"] = changes["company_id"]
+        return found
+
+    # --- history -----------------------------------------------------------------------------------------------------
+
+    def _timeline(self, fresh, known):
+        common = {"source": self.source.name, "import": self.job.pk}
+        rows = []
+        for card in fresh:
+            details = common | {"line": card.line} | ({"outcome": card.record.outcome} if card.record.outcome else {})
+            if card.record.warnings:
+                details["warnings"] = card.record.warnings
+            rows.append(self._event(card, card.record.at or self.now, details, str(card.facts.get("need", ""))))
+        for card in known:
+            fields = sorted(set(card.changes) - {"marks"})
+            rows.append(self._event(card, self.now, common | {"line": card.line, "completed": fields}, ""))
+        record_many(rows)
+
+    def _event(self, card, at, details, text):
+        return Interaction(
+            person_id=card.pk, lead_id=card.lead, kind=Kind.IMPORTED, at=at, by=self.by, text=text, details=details
+        )
+
+    def _line(self, result):
+        record, data = result.record, {}
+        if result.state == "failed":
+            data["cells"] = record.cells
+        if record.warnings:
+            data["warnings"] = record.warnings
+        if result.changed:
+            data["changed"] = result.changed
+        card = result.card
+        return {
+            "of_id": self.job.pk, "line": record.line, "state": result.state, "reason": result.reason, "data": data,
+            "person_id": card.pk if card else None, "lead_id": card.lead if card else None,
+        }  # fmt: skip
+
+
+def _update(cursor, table, columns, rows, *, lists=False):
+    """Set the named columns of rows given as (key, JSON of changes), in one statement."""
+    if not rows:
+        return
+    sets = [
+        f"{name} = case when n.f ? '{name}' then (n.f->>'{name}'){f'::{kind}' if kind else ''} else t.{name} end"
+        for name, kind in columns
+    ]
+    if lists:
+        sets.append("tags = case when n.f ? 'tags' then array(select jsonb_array_elements_text(n.f->'tags')) else t.tags end")
+        sets.append("custom = case when n.f ? 'custom' then n.f->'custom' else t.custom end")
+    grouped = defaultdict(list)
+    for pk, changes in rows:
+        grouped["pk"].append(pk)
+        grouped["f"].append(changes)
+    sql = f"update {table} t set {', '.join(sets)} from unnest(%s::bigint[], %s::jsonb[]) as n(id, f) where t.id = n.id"
+    cursor.execute(sql, [grouped["pk"], grouped["f"]])
