@@ -43,7 +43,8 @@ def may_write(user):
 @require_GET
 @for_roles(READERS)
 def index(request):
-    states = {state: Count("enrolments", filter=Q(enrolments__state=state)) for state in Enrolment.State.values}
+    seen = Q() if request.user.sees_all else Q(enrolments__lead__in=Lead.objects.visible_to(request.user))
+    states = {state: Count("enrolments", filter=seen & Q(enrolments__state=state)) for state in Enrolment.State.values}
     rows = Sequence.objects.annotate(**states).order_by("-is_active", "name")
     context = {"rows": rows, "can_write": may_write(request.user), "form": SequenceForm()}
     return render(request, "nurturing/index.html", context)
@@ -76,7 +77,7 @@ def sequence(request, pk):
 
 
 def _page(request, row):
-    counts = dict(row.enrolments.values_list("state").annotate(n=Count("pk")))
+    counts = dict(_enrolments(request.user, row).values_list("state").annotate(n=Count("pk")))
     return {
         "sequence": row,
         "steps": row.steps.filter(is_archived=False)
@@ -89,6 +90,12 @@ def _page(request, row):
         "can_write": may_write(request.user),
         "leads": Lead.objects.visible_to(request.user).order_by("-created_at", "-pk")[:20],
     }
+
+
+def _enrolments(user, row):
+    """Those of the leads that the reader may see: each count opens exactly its rows."""
+    rows = row.enrolments.all()
+    return rows if user.sees_all else rows.filter(lead__in=Lead.objects.visible_to(user))
 
 
 def _address(row):
@@ -112,7 +119,7 @@ def enrolled(request, pk):
     """Exactly the leads behind a count of the sequence's page, as far as the reader may see them."""
     row = get_object_or_404(Sequence, pk=pk)
     state, before = request.GET.get("state", ""), request.GET.get("before", "")
-    rows = row.enrolments.filter(lead__in=Lead.objects.visible_to(request.user)).select_related("lead__owner")
+    rows = _enrolments(request.user, row).select_related("lead__owner")
     rows = rows.filter(state=state) if state in Enrolment.State.values else rows
     rows = rows.filter(pk__lt=int(before)) if _is_key(before) else rows
     rows = list(rows.order_by("-pk")[: PAGE + 1])

@@ -79,7 +79,7 @@ def test_a_marketer_builds_a_sequence(marketer, signed_in):
     client.post(f"{base}steps/{last.pk}/move/", {"to": "up"}, headers=HX)
     assert [s.kind for s in row.steps.all()] == ["email", "task", "wait"]
     page = client.get(base).content.decode()
-    assert page.index(">T</a>") < page.index(">Call</a>") < page.index(">Wait 48 hours</a>")
+    assert page.index("data-dialog>T") < page.index("data-dialog>Call") < page.index("data-dialog>Wait 48 hours")
     client.post(f"{base}steps/{last.pk}/remove/", headers=HX)
     assert [s.kind for s in row.steps.all()] == ["email", "wait"]
     client.post(base + "switch/", {"on": "1"})
@@ -102,6 +102,16 @@ def test_counts_open_exactly_their_leads(chain, rep, head, admin, signed_in):
     assert [shown("running"), shown("stopped"), shown("done"), shown("")] == [
         {"Альфа", "Бета", "Дельта"}, {"Гамма"}, set(), {"Альфа", "Бета", "Гамма", "Дельта"},
     ]  # fmt: skip
+
+
+def test_a_head_counts_the_leads_of_the_own_teams(chain, rep, outsider, head, admin, signed_in):
+    for owner in (rep, outsider, None):
+        services.enrol_by_hand(LeadFactory(owner=owner), chain, by=admin)
+    link = f'/sequences/{chain.pk}/leads/?state=running">'
+    pages = [signed_in(user).get("/sequences/").content.decode() for user in (head, admin)]
+    assert [page.split(link)[1][0] for page in pages] == ["2", "3"]
+    listed = signed_in(head).get(f"/sequences/{chain.pk}/leads/?state=running").content.decode()
+    assert listed.count("data-row>") == 2
 
 
 def test_the_panel_on_the_card_enrols_and_stops(chain, rep, colleague, marketer, signed_in):
