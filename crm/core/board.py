@@ -84,7 +84,7 @@ class Board:
         return {stage: self._page(keys) for stage, keys in by_stage.items()}
 
     def _part(self, stage, queryset, constant):
-        lead = [constant] if constant else []
+        lead = [f"{constant}_id"] if constant else []
         # Naming "stage" in the order costs nothing and lets the planner see that the index is sorted by what follows.
         order = [*lead, "stage_id", f"-{self.order}", "-id"]
         return queryset.filter(stage=stage).order_by(*order).values_list("stage_id", "id", self.order)[: PAGE + 1]
