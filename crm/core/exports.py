@@ -1,7 +1,7 @@
 """Tables out: CSV and XLSX, streamed row by row, so that a million rows take no more memory than ten.
 
-No cell is ever a formula: in CSV a text that a spreadsheet could take for one gets an apostrophe in front; in XLSX every
-text is an inline string, which no program evaluates. Numbers and dates stay what they are.
+No cell is ever a formula: in CSV a text that a spreadsheet could take for one gets an apostrophe in front; in XLSX
+every text is an inline string, which no program evaluates. Numbers and dates stay what they are.
 """
 
 import csv
@@ -108,8 +108,10 @@ _PARTS = {
     f'<Relationship Id="r2" Type="{_RELS}/styles" Target="styles.xml"/></Relationships>',
     "xl/styles.xml": f'<styleSheet xmlns="{_MAIN}"><numFmts count="1">'
     '<numFmt numFmtId="164" formatCode="yyyy\\-mm\\-dd\\ hh:mm"/></numFmts>'
-    '<fonts count="2"><font><sz val="11"/><name val="Calibri"/></font><font><b/><sz val="11"/><name val="Calibri"/></font></fonts>'
-    '<fills count="2"><fill><patternFill patternType="none"/></fill><fill><patternFill patternType="gray125"/></fill></fills>'
+    '<fonts count="2"><font><sz val="11"/><name val="Calibri"/></font>'
+    '<font><b/><sz val="11"/><name val="Calibri"/></font></fonts>'
+    '<fills count="2"><fill><patternFill patternType="none"/></fill>'
+    '<fill><patternFill patternType="gray125"/></fill></fills>'
     '<borders count="1"><border><left/><right/><top/><bottom/><diagonal/></border></borders>'
     '<cellStyleXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0"/></cellStyleXfs><cellXfs count="4">'
     + "".join(f'<xf numFmtId="{n}" fontId="{f}" fillId="0" borderId="0" xfId="0"{a}/>' for n, f, a in _STYLES)
@@ -154,7 +156,8 @@ def xlsx_bytes(header, rows, *, zone, title="Sheet1"):
     """The file in pieces; one sheet with a frozen header row."""
     pipe = _Pipe()
     name = quoteattr(re.sub(r"[\[\]:*?/\\']", " ", CONTROL.sub("", title))[:31] or "Sheet1")
-    workbook = f'<workbook xmlns="{_MAIN}" xmlns:r="{_RELS}"><sheets><sheet name={name} sheetId="1" r:id="r1"/></sheets></workbook>'
+    sheets = f'<sheets><sheet name={name} sheetId="1" r:id="r1"/></sheets>'
+    workbook = f'<workbook xmlns="{_MAIN}" xmlns:r="{_RELS}">{sheets}</workbook>'
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as book:
         for path, text in {**_PARTS, "xl/workbook.xml": workbook}.items():
             book.writestr(path, _HEAD + text)

@@ -45,7 +45,7 @@ class BulkForm(forms.Form):
 
 
 def chosen(data, matching):
-    """(keys of the chosen leads, what is wrong with them in words or ""). ``matching()``: the keys of all that match."""
+    """(keys of the chosen leads, what is wrong with them in words). ``matching()``: the keys of all that match."""
     if data.get("everything"):
         return matching(), ""
     words = ",".join(data.getlist("ids")).split(",")

@@ -3,7 +3,7 @@
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from crm.core.models import Organisation, User
 from leads import identity
@@ -20,7 +20,7 @@ class NewLeadForm(forms.Form):
         widget=forms.TextInput({"type": "tel", "autofocus": True, "autocomplete": "off", "inputmode": "tel"}),
     )
     name = forms.CharField(
-        label=gettext_lazy("Name"), required=False, max_length=200, widget=forms.TextInput({"autocomplete": "off"})
+        label=pgettext_lazy("person", "Name"), required=False, max_length=200, widget=forms.TextInput({"autocomplete": "off"})
     )
     email = forms.CharField(
         label=gettext_lazy("E-mail"),

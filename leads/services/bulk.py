@@ -26,7 +26,7 @@ REFUSALS = (PermissionDenied, ValidationError, TransitionNotAllowed, GateRefused
 def start(action, ids, *, by, **params):
     """Run the action on the leads with these keys; returns the BulkRun, finished when there are few.
 
-    ``params``: ``owner``, ``stage`` or ``reason`` by key, ``tag`` or ``note`` as text. Keys beyond AT_MOST are left out.
+    ``params``: ``owner``, ``stage`` or ``reason`` by key, ``tag`` or ``note`` as text. Keys past AT_MOST are left out.
     """
     run = BulkRun.objects.create(by=by, action=action, params=params, ids=list(dict.fromkeys(ids))[:AT_MOST])
     if run.total > AT_ONCE:

@@ -12,8 +12,8 @@ SHOWN = 12  # rows of a panel; the list behind its head has all
 LOOKED_AT = 200
 BANDS = {Band.HOT: 0, Band.WARM: 1, Band.COLD: 2}
 COLUMNS = (
-    "name", "phone", "email", "company_name", "score", "band", "product", "need", "status", "stage__name", "waiting_since",
-    "next_step_at", "active_at", "owner__calendar", "owner__time_zone", "source__name",
+    "name", "phone", "email", "company_name", "score", "band", "product", "need", "status", "stage__name",
+    "waiting_since", "next_step_at", "active_at", "owner__calendar", "owner__time_zone", "source__name",
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404
 from django.shortcuts import render
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_safe
 
 from crm.core import exports
@@ -22,7 +23,7 @@ PLAIN = (
 
 def header():
     return [
-        "№", _("Name"), _("Phone"), _("E-mail"), _("Company"), _("Job title"), _("City"), _("Product"), _("Need"),
+        "№", pgettext("person", "Name"), _("Phone"), _("E-mail"), _("Company"), _("Job title"), _("City"), _("Product"), _("Need"),
         _("Budget"), _("State"), _("Stage"), _("Rejection reason"), _("Score"), _("Readiness"), _("Qualification"),
         _("Tags"), _("Owner"), _("Team"), _("Came in by"), _("First source"), _("Last source"), _("Campaign"),
         _("Created"), _("Last activity"), _("Next step"), _("First answer"), _("Closed"),
@@ -31,7 +32,7 @@ def header():
 
 def rows(queryset):
     """The cells of each lead, plain values only; state words are translated now, not while the file is sent."""
-    states, bands, levels = (dict((k, str(v)) for k, v in kind.choices) for kind in (Status, Band, Qualification))
+    states, bands, levels = ({k: str(v) for k, v in kind.choices} for kind in (Status, Band, Qualification))
     found = queryset.order_by("-created_at", "-id").values_list(*PLAIN)
 
     def cells():

@@ -63,8 +63,8 @@ def system(request):
     """An administrator's view: what came in, what failed, who is silent."""
     states = oversight.receipts_today()
     context = {
-        "states": states, "received": sum(states.values()), "errors": oversight.errors(), "silent": oversight.silent_sources(),
-        "dead": oversight.dead_jobs(), "pool": oversight.pool(request.user)[: oversight.SHOWN], "demo": _demo(),
+        "states": states, "received": sum(states.values()), "errors": oversight.errors(),
+        "silent": oversight.silent_sources(), "dead": oversight.dead_jobs(), "pool": oversight.pool(request.user)[: oversight.SHOWN], "demo": _demo(),
         "organisation": Organisation.get(),
     }  # fmt: skip
     return render(request, "home/system.html", context)

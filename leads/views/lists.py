@@ -26,8 +26,8 @@ CAP = 1000  # "1000+": nobody counts further
 FOUND = 20  # in the search box
 COLUMNS = (
     "name", "phone", "email", "company_name", "score", "band", "status", "tags", "stage__name", "stage__norm_days",
-    "stage_entered_at", "owner__first_name", "owner__last_name", "owner__username", "owner__calendar", "owner__time_zone",
-    "first_origin__name", "source__name", "created_at", "active_at", "next_step_at", "waiting_since",
+    "stage_entered_at", "owner__first_name", "owner__last_name", "owner__username", "owner__calendar",
+    "owner__time_zone", "first_origin__name", "source__name", "created_at", "active_at", "next_step_at", "waiting_since",
 )  # fmt: skip
 TABS = [
     (gettext_lazy("Open"), ""),
@@ -76,6 +76,17 @@ def _page(request, found):
     page = keyset.page(found.arms(), SORTS[sort][0], after=after, size=ROWS)
     rows = page.in_order(Lead.objects.select_related("stage", "owner", "first_origin", "source").only(*COLUMNS))
     now = timezone.now()
+    _dress(rows, now)
+    total = None if after else len(rows) if not page.after else keyset.capped_count(found.qs, CAP)
+    query = saved_views.tidy(request.META["QUERY_STRING"])
+    return {
+        "rows": rows, "total": total, "cap": CAP, "next_url": _next(request, page.after), "since": keyset.encode(now, 0),
+        "query": query, "sort": sort,
+    }  # fmt: skip
+
+
+def _dress(rows, now):
+    """What a row says besides its columns: how long the client waits, days at the stage, what is late."""
     seconds, norm = waiting.clocks(rows, now), waiting.norm() if rows else 0
     for lead in rows:
         lead.waited = seconds.get(lead.pk)
@@ -83,9 +94,6 @@ def _page(request, found):
         lead.days = (now - lead.stage_entered_at).days
         lead.stuck = lead.status == "open" and 0 < lead.stage.norm_days <= lead.days
         lead.step_late = lead.status == "open" and lead.next_step_at is not None and lead.next_step_at < now
-    total = None if after else len(rows) if not page.after else keyset.capped_count(found.qs, CAP)
-    return {"rows": rows, "total": total, "cap": CAP, "next_url": _next(request, page.after), "now": now,
-            "since": keyset.encode(now, 0), "query": saved_views.tidy(request.META["QUERY_STRING"]), "sort": sort}  # fmt: skip
 
 
 def _next(request, after):

@@ -421,13 +421,14 @@ def _fill(people):
     values = ",".join(f"({n},{o or 'null'}::bigint,{t or 'null'}::bigint)" for n, (o, t) in enumerate(owners))
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""insert into leads_lead (person_id, source_id, pipeline_id, stage_id, status, owner_id, team_id, name, phone,
-                email, company_name, job_title, city, region, country, language, industry, product, need, authority, tags,
-                custom, first_campaign, last_campaign, version, score, fit, engagement, band, qualification, is_imported,
-                created_at, active_at)
-            select {template.person_id}, {template.source_id}, {template.pipeline_id}, {template.stage_id}, 'open', o.owner,
-                o.team, 'N' || g, '', '', '', '', '', '', '', '', '', '', '', '', '{{}}', '{{}}', '', '', 0, g % 100, 0, 0,
-                'cold', 0, false, now() - g * interval '1 minute', now() - (g * 7 % 20000) * interval '1 minute'
+            f"""insert into leads_lead (person_id, source_id, pipeline_id, stage_id, status, owner_id, team_id, name,
+                phone, email, company_name, job_title, city, region, country, language, industry, product, need,
+                authority, tags, custom, first_campaign, last_campaign, version, score, fit, engagement, band,
+                qualification, is_imported, created_at, active_at)
+            select {template.person_id}, {template.source_id}, {template.pipeline_id}, {template.stage_id}, 'open',
+                o.owner, o.team, 'N' || g, '', '', '', '', '', '', '', '', '', '', '', '', '{{}}', '{{}}', '', '',
+                0, g % 100, 0, 0, 'cold', 0, false, now() - g * interval '1 minute',
+                now() - (g * 7 % 20000) * interval '1 minute'
             from generate_series(1, 20000) g join (values {values}) o(n, owner, team) on o.n = g % {len(owners)}"""
         )
         cursor.execute("analyze leads_lead")

@@ -36,8 +36,8 @@ def test_a_phone_alone_makes_a_lead_of_ones_own(rep, signed_in):
 def test_all_fields_land_on_the_card(rep, signed_in):
     origin = Origin.objects.create(name="Выставка")
     data = {
-        "phone": "+7 999 123-45-67", "name": "иван петров", "email": "IVAN@Example.test", "company_name": "ООО «Ромашка»",
-        "need": "Окна", "origin": origin.pk,
+        "phone": "+7 999 123-45-67", "name": "иван петров", "email": "IVAN@Example.test",
+        "company_name": "ООО «Ромашка»", "need": "Окна", "origin": origin.pk,
     }  # fmt: skip
     signed_in(rep).post(URL, data)
     lead = Lead.objects.get()
