@@ -253,3 +253,23 @@ def test_the_other_open_leads_of_the_address_are_told_too(lead, rep):
     twin = LeadFactory(owner=rep, email=lead.email, person=lead.person)
     ask(f"/u/{sent(lead).token}/", "post")
     assert (told(lead), told(twin)) == ([("unsubscribed", None)], [("unsubscribed", None)])
+
+
+@pytest.mark.django_db
+def test_ten_hits_cost_a_counted_number_of_queries_each(lead, django_assert_max_num_queries):
+    message = sent(lead)
+    ask(pixel(message))
+    judge()
+    with django_assert_max_num_queries(8 * 10):
+        for _again in range(10):
+            ask(pixel(message))
+
+
+@pytest.mark.django_db
+def test_a_new_enquiry_does_not_bring_back_who_has_unsubscribed(lead, rep):
+    ask(f"/u/{sent(lead).token}/", "post")
+    again = LeadFactory(owner=rep, email=lead.email, person=lead.person)
+    message = letters.write(again, kind="welcome", subject="S", text="T")
+    drain()
+    message.refresh_from_db()
+    assert (message.state, Suppression.objects.count()) == ("skipped", 1)
