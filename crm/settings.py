@@ -83,14 +83,17 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "crm.core.middleware.Fragments",  # Vary, no-store; answers a fragment without a session before the next one redirects
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "crm.core.middleware.UserPreferences",  # language and time zone of the signed-in user
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "crm.core.middleware.Fragments",  # Vary, no-store, HX-Redirect to the login page
     "axes.middleware.AxesMiddleware",
 ]
+BENCH = LOCAL and os.environ.get("CRM_BENCH") == "1"
+if BENCH:
+    MIDDLEWARE.insert(0, "crm.core.counting.CountQueries")
 ROOT_URLCONF = "crm.urls"
 ASGI_APPLICATION = "crm.asgi.application"
 TEMPLATES = [

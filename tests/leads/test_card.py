@@ -64,6 +64,14 @@ def test_whoever_may_not_work_on_a_lead_gets_404_and_writes_nothing(name, strang
     assert (Lead.objects.values().get(pk=lead.pk), Interaction.objects.count(), lead.tasks.count()) == before
 
 
+def test_a_fragment_asked_for_without_a_session_sends_the_page_to_the_login(lead, client):
+    answer = client.post(
+        url(lead, "notes/"), {"text": "x"}, headers={**HTMX, "HX-Current-URL": f"http://testserver{url(lead)}"}
+    )
+    assert (answer.status_code, answer["HX-Redirect"]) == (401, f"/login/?next={url(lead)}")
+    assert answer.content == b"" and not lead.interactions.exists()
+
+
 def test_a_marketer_reads_the_card_without_any_button_that_changes_it(lead, marketer, signed_in):
     page = signed_in(marketer).get(url(lead)).content.decode()
     assert lead.email in page
