@@ -160,7 +160,9 @@ class DealFilter(df.FilterSet):
     def _owners(self):
         """Keys of the chosen owners; None among them stands for nobody."""
         named = {"me": self.user.pk, "none": None}
-        return list(dict.fromkeys(named[w] if w in named else int(w) for w in self.form.cleaned_data.get("owner") or []))
+        return list(
+            dict.fromkeys(named[w] if w in named else int(w) for w in self.form.cleaned_data.get("owner") or [])
+        )
 
     def by_text(self, queryset, name, value):
         try:
@@ -198,7 +200,9 @@ class DealFilter(df.FilterSet):
     def by_origin(self, queryset, name, value):
         if not value:
             return queryset
-        same = Origin.objects.filter(Q(pk__in=[o.pk for o in value]) | Q(same_as__in=value)).values_list("pk", flat=True)
+        same = Origin.objects.filter(Q(pk__in=[o.pk for o in value]) | Q(same_as__in=value)).values_list(
+            "pk", flat=True
+        )
         return queryset.filter(lead__first_origin__in=list(same))
 
     def by_since(self, queryset, name, value):

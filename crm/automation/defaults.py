@@ -1,7 +1,7 @@
 """What a new installation starts with, so that the first enquiry finds a funnel, an owner and a letter.
 
-``ensure_defaults`` may run at every start: each part is made only where there is nothing of its kind, so that nothing an
-administrator removed or renamed comes back. Names are in the company's language (``LANGUAGE_CODE``).
+``ensure_defaults`` may run at every start: each part is made only where there is nothing of its kind, so that nothing
+that an administrator removed or renamed comes back. Names are in the company's language (``LANGUAGE_CODE``).
 """
 
 from datetime import time

@@ -76,8 +76,8 @@ def routing_rule_name():
 
 def consent_text():
     return _(
-        "I agree to the processing of my personal data (name, phone, e-mail) so that the company can answer my enquiry. "
-        "I may withdraw this consent at any time."
+        "I agree to the processing of my personal data (name, phone, e-mail) so that the company can answer my "
+        "enquiry. I may withdraw this consent at any time."
     )
 
 
@@ -95,7 +95,14 @@ def scoring_rules():
         (_("Opened a letter"), ["email_opened"], 5, 3, 14, []),
         (_("Followed a link in a letter"), ["email_clicked"], 10, 3, 14, []),
         (_("Answered us"), ["replied"], 20, 2, 30, []),
-        (_("Looked at the prices"), ["page_view"], 10, 3, 7, [("url", "contains", ["price", "tarif", "цен", "pricing"])]),
+        (
+            _("Looked at the prices"),
+            ["page_view"],
+            10,
+            3,
+            7,
+            [("url", "contains", ["price", "tarif", "цен", "pricing"])],
+        ),
         (_("Looked at a page of the site"), ["page_view"], 1, 10, 7, []),
         (_("Talked on the phone"), ["call"], 10, 3, 30, [("result", "eq", "reached")]),
         (_("Unsubscribed"), ["unsubscribed"], -30, 1, 0, []),
@@ -125,7 +132,8 @@ def templates():
             "is_welcome": True,
             "subject": _("{{ organisation }}: we have received your enquiry"),
             "body": _(
-                'Hello, {{ first_name|"dear client" }}!\n\nThank you for your enquiry. My name is {{ owner }}, I will help '
+                'Hello, {{ first_name|"dear client" }}!\n\n'
+                "Thank you for your enquiry. My name is {{ owner }}, I will help "
                 "you. I will get in touch within working hours; if it is urgent, just answer this letter.\n\n"
                 "{{ signature }}"
             ),
@@ -134,16 +142,18 @@ def templates():
             "name": _("How we work"),
             "subject": _("How we work: three steps to the result"),
             "body": _(
-                'Hello, {{ first_name|"dear client" }}!\n\nA few words on how we work: first we find out what you need, then '
-                "we count the cost and the time, and only then sign. Tell me when it suits you to talk for ten minutes.\n\n"
-                "{{ signature }}"
+                'Hello, {{ first_name|"dear client" }}!\n\n'
+                "A few words on how we work: first we find out what you need, then "
+                "we count the cost and the time, and only then sign. Tell me when it suits you to talk for ten "
+                "minutes.\n\n{{ signature }}"
             ),
         },
         {
             "name": _("Is it still of interest?"),
             "subject": _("Is your enquiry still of interest?"),
             "body": _(
-                'Hello, {{ first_name|"dear client" }}!\n\nI wrote to you a few days ago and may have come at a bad time. If '
+                'Hello, {{ first_name|"dear client" }}!\n\n'
+                "I wrote to you a few days ago and may have come at a bad time. If "
                 "the question is still open, answer with one word and I will prepare an offer.\n\n{{ signature }}"
             ),
         },
@@ -152,8 +162,8 @@ def templates():
             "kind": "script",
             "subject": "",
             "body": _(
-                "1. Say hello, give your name and the company.\n2. Ask whether it suits to talk.\n3. What is the need and "
-                "why now?\n4. Budget and term; who else decides?\n5. Agree on the next step and its date."
+                "1. Say hello, give your name and the company.\n2. Ask whether it suits to talk.\n3. What is the need "
+                "and why now?\n4. Budget and term; who else decides?\n5. Agree on the next step and its date."
             ),
         },
     ]

@@ -79,7 +79,10 @@ class StageInline(admin.StackedInline):
         return super().get_queryset(request).prefetch_related("edges_out")
 
     def get_fieldsets(self, request, obj=None):
-        plain = ["name", ("position", "norm_days") if obj and obj.kind == "lead" else ("position", "probability", "norm_days")]
+        plain = [
+            "name",
+            ("position", "norm_days") if obj and obj.kind == "lead" else ("position", "probability", "norm_days"),
+        ]
         return [(None, {"fields": [*plain, "required_fields", "to_all", "to_heads"] if obj else plain})]
 
     def get_formset(self, request, obj=None, **kwargs):
@@ -154,7 +157,9 @@ def flaws(pipeline):
             found.append(_("No move leads to “%s”: cards never get there.") % stage)
         for name in stage.required_fields:
             if name not in known:
-                found.append(_("“%(stage)s” asks for “%(field)s”, which no card has.") % {"stage": stage, "field": name})
+                found.append(
+                    _("“%(stage)s” asks for “%(field)s”, which no card has.") % {"stage": stage, "field": name}
+                )
     return found
 
 

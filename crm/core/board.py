@@ -15,7 +15,7 @@ from django.utils import timezone
 from crm.core import keyset
 from crm.core.models import Pipeline, Stage, StageEdge
 
-PAGE = 20  # cards a column
+PAGE = 15  # cards a column: more than a screen shows
 
 
 @dataclass
@@ -50,11 +50,12 @@ class Board:
 
     ``arms``: the cards as index scans (see keyset.page), ``cards``: the same as one queryset; open ones of any stage.
     ``order``: the column of the order, descending; ``money``: (amount, currency) columns to sum; ``moves``: see below;
-    ``url``: name of the address of a column, ``query``: the filters in it.
+    ``url``: name of the address of a column, ``query``: the filters in it; ``card_url``: that of a card.
     """
 
-    def __init__(self, *, stages, arms, cards, order, url, query="", money=(), cap=1000, moves=None):
+    def __init__(self, *, stages, arms, cards, order, url, card_url, query="", money=(), cap=1000, moves=None):
         self.stages, self.arms, self.cards, self.order = stages, arms, cards, order
+        self.card_url = card_url
         self.url, self.query, self.moves = url, query, moves or {}
         self.money, self.cap = money, cap
 
@@ -66,7 +67,8 @@ class Board:
 
     def _column(self, stage, total, found, keys, after):
         url = reverse(self.url, args=[stage.pk]) + (f"?{self.query}" if self.query else "")
-        return Column(stage, total, _dressed(found, keys, stage), after, self.moves.get(stage.pk, []), url)
+        cards = _dressed(found, keys, stage, self.card_url)
+        return Column(stage, total, cards, after, self.moves.get(stage.pk, []), url)
 
     def column(self, stage, rows, *, after=""):
         """One column from a cursor on; raises keyset.BadCursor."""
@@ -124,17 +126,18 @@ class Board:
         return f"{head} from ({sql}) cards group by cards.{currency}", params  # noqa: S608 # nosec B608
 
 
-def _dressed(found, keys, stage):
+def _dressed(found, keys, stage, card_url):
     """The cards of a column in order, each with its time at the stage held against the stage's norm."""
     now = timezone.now()
     cards = [found[key] for key in keys if key in found]
     for card in cards:
-        dress(card, stage, now)
+        dress(card, stage, now, card_url)
     return cards
 
 
-def dress(card, stage, now=None):
-    """Set ``days`` at the stage and ``tone``: past the norm a warning, past twice the norm a danger."""
+def dress(card, stage, now=None, card_url=""):
+    """Set ``address``, ``days`` at the stage and ``tone``: a warning past the norm, a danger past twice of it."""
+    card.address = reverse(card_url, args=[card.pk]) if card_url else ""
     card.days = max(0, ((now or timezone.now()) - card.stage_entered_at).days)
     over = stage.norm_days and card.days >= stage.norm_days
     card.tone = ("danger" if card.days >= 2 * stage.norm_days else "warning") if over else ""

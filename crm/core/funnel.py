@@ -86,7 +86,7 @@ def check_way_out(subject):
         raise GateRefused(next(iter(lacking)), list(dict.fromkeys(sum(lacking.values(), []))))
 
 
-# --- Booking: the subject's row is locked, its moves are the rows of ``subject.stage_moves`` ---------------------------
+# --- Booking: the subject's row is locked, its moves are the rows of ``subject.stage_moves`` --------------------
 def locked(subject, *, version=None):
     """The subject's row, locked for this transaction; raises StaleCard when it has moved since ``version``."""
     fresh = type(subject).objects.select_for_update(no_key=True).get(pk=subject.pk)

@@ -31,7 +31,7 @@ class OwnedQuerySet(models.QuerySet):
         return self.visible_to(user) if user.can_edit_leads else self.none()
 
     def shares(self, user):
-        """``visible_to`` in parts that one sorted index each can serve, for lists: an OR over them would be sorted anew.
+        """``visible_to`` in parts that one sorted index each can serve: an OR over them would be sorted anew.
 
         Returns [(queryset, the column that is constant in it, or None)]; parts may overlap.
         """

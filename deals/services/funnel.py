@@ -128,9 +128,7 @@ def repeat(deal, *, by=None, owner=None):
 def _today(line):
     """The line anew, unsaved, at its product's price of today."""
     price = line.product.price if line.product and line.product.is_active else line.price
-    return DealLine(
-        product=line.product, title=line.title, quantity=line.quantity, price=price, discount=line.discount
-    )
+    return DealLine(product=line.product, title=line.title, quantity=line.quantity, price=price, discount=line.discount)
 
 
 @transaction.atomic

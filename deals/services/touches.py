@@ -24,7 +24,7 @@ def note(deal, *, by, text, next_step=None):
 
 @transaction.atomic
 def log_call(deal, *, by, result, text="", next_step=None, closes=None):
-    """Record a call with its result (RESULTS); ``closes``: the open Task that this call was. Returns the Interaction."""
+    """Record a call with its result (RESULTS); ``closes``: the open Task that it was. Returns the Interaction."""
     if result not in RESULTS:
         raise ValidationError(_("Choose how the call went."))
     deal = locked(deal)

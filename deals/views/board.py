@@ -11,6 +11,7 @@ PAGES = BoardPages(
     folder="deals",
     order="active_at",
     url="deals:board_column",
+    card_url="deals:card",
     make_filter=DealFilter,
     rows=lambda: Deal.objects.select_related("owner", "person", "company").defer("terms", "search"),
     hidden=frozenset({"state", "stage", "q"}),

@@ -60,7 +60,9 @@ def field(request, pk, name):
     form = FieldsForm(request.POST if request.method == "POST" else None, deal=deal, names=names)
     if form.is_valid() and _saved(request, form):
         return answers.done(request, address(deal), _("Saved."), **CHANGED)
-    return answers.dialog(request, "deals/field.html", {"deal": deal, "form": form, "name": name}, invalid=form.is_bound)
+    return answers.dialog(
+        request, "deals/field.html", {"deal": deal, "form": form, "name": name}, invalid=form.is_bound
+    )
 
 
 def _saved(request, form):
@@ -121,7 +123,9 @@ def _moved(request, deal, former):
         return answers.away(request, answers.back(request, address(deal)), text)
     if target.startswith("card-"):
         return board.PAGES.moved(request, deal, [former, deal.stage_id])
-    return answers.done(request, address(deal), text, **CHANGED, **{"board:refresh": {"columns": [former, deal.stage_id]}})
+    return answers.done(
+        request, address(deal), text, **CHANGED, **{"board:refresh": {"columns": [former, deal.stage_id]}}
+    )
 
 
 @require_http_methods(["GET", "POST"])

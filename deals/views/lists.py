@@ -73,7 +73,8 @@ def _page(request, found):
         board.dress(deal, deal.stage, now)
     total = None if after else len(rows) if not page.after else keyset.capped_count(found.qs, CAP)
     query = saved_views.tidy(request.META["QUERY_STRING"])
-    return {"rows": rows, "total": total, "cap": CAP, "next_url": _next(request, page.after), "query": query, "sort": sort,
+    return {"rows": rows, "total": total, "cap": CAP, "next_url": _next(request, page.after), "query": query,
+            "sort": sort,
             "other_sort": "created" if sort == "active" else "active"}  # fmt: skip
 
 

@@ -28,7 +28,9 @@ def convert(request, lead_pk):
     form, facts = OpenForm(data, initial=initial), FactsForm(data, lead=lead, names=_lacking(lead), required=True)
     if form.is_valid() and (not facts.names or facts.is_valid()):
         try:
-            deal = services.convert(lead, by=request.user, facts=facts.changes() if facts.names else {}, **form.values())
+            deal = services.convert(
+                lead, by=request.user, facts=facts.changes() if facts.names else {}, **form.values()
+            )
         except GateRefused as gate:
             form.add_error(None, str(gate))
         except ValidationError as error:
@@ -94,7 +96,9 @@ def repeat(request, pk):
     if not request.user.can_edit_leads:
         raise PermissionDenied(_("You may see deals and not change them."))
     try:
-        again = services.repeat(deal, by=request.user, owner=None if deal.owner and deal.owner.is_active else request.user)
+        again = services.repeat(
+            deal, by=request.user, owner=None if deal.owner and deal.owner.is_active else request.user
+        )
     except (GateRefused, ValidationError) as error:
         return answers.refused(request, "; ".join(getattr(error, "messages", [str(error)])), status=403)
     return answers.away(request, address(again), _("A new deal, like the one before."))

@@ -18,7 +18,11 @@ ZONES = ("won", "lost")  # where a card is dropped to leave the board
 def zone(request, deal, name):
     """A card was dropped on a zone: it goes back (422), and the dialog of that outcome opens."""
     if name == "won":
-        context = {"deal": deal, "form": FieldsForm(deal=deal, names=_asked(deal)), "version": request.POST.get("version")}
+        context = {
+            "deal": deal,
+            "form": FieldsForm(deal=deal, names=_asked(deal)),
+            "version": request.POST.get("version"),
+        }
         return render(request, "deals/win.html", context, status=422)
     context = {"deal": deal, "form": LoseForm(), "version": request.POST.get("version")}
     return render(request, "deals/lose.html", context, status=422)

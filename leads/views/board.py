@@ -15,6 +15,7 @@ PAGES = BoardPages(
     folder="leads",
     order="score",
     url="leads:board_column",
+    card_url="leads:card",
     make_filter=LeadFilter,
     rows=lambda: Lead.objects.select_related("owner").defer("need", "custom", "search"),
     # Columns are the stages, cards are open, search stands on every page; the rest belongs to the list.

@@ -82,7 +82,9 @@ def test_twice_the_cards_take_no_more_queries(signed_in, head, rep):
     for _round in range(2):
         for _n in range(10):
             DealFactory(owner=rep)
-        with CaptureQueriesContext(connection, ) as queries:
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
             client.get("/deals/board/")
         counts.append(len(queries))
     assert counts[0] == counts[1] <= 15
@@ -113,7 +115,9 @@ def test_a_dropped_card_comes_back_in_its_new_column_with_both_heads(signed_in, 
     response = drop(signed_in(rep), deal, second.pk)
     html = response.content.decode()
     assert response.status_code == 200
-    assert re.findall(r'id="(column-head-\d+)" hx-swap-oob="true"', html) == [f"column-head-{s.pk}" for s in (first, second)]
+    assert re.findall(r'id="(column-head-\d+)" hx-swap-oob="true"', html) == [
+        f"column-head-{s.pk}" for s in (first, second)
+    ]
     assert f'data-card="{deal.pk}"' in html and 'data-version="1"' in html and "700" in html
     deal.refresh_from_db()
     assert (deal.stage, deal.version) == (second, 1)
@@ -132,7 +136,10 @@ def test_a_gate_asks_and_its_form_fills_and_moves_in_one_action(signed_in, rep):
     headers = {"HX-Request": "true", "HX-Target": "dialog"}
     data = {"stage": second.pk, "version": 0, "fill": "amount", "amount": "1 500 000,50"}
     done = client.post(f"/deals/{deal.pk}/stage/", data, headers=headers)
-    assert (done.status_code, json.loads(done["HX-Trigger"])["board:refresh"]) == (204, {"columns": [deal.stage_id, second.pk]})
+    assert (done.status_code, json.loads(done["HX-Trigger"])["board:refresh"]) == (
+        204,
+        {"columns": [deal.stage_id, second.pk]},
+    )
     deal.refresh_from_db()
     assert (deal.stage, deal.amount) == (second, Decimal("1500000.50"))
 
@@ -193,7 +200,7 @@ def test_board_questions_read_indexes(rep):
         )
         cursor.execute("analyze deals_deal")
     cards = Deal.objects.open()
-    board = Board(stages=[stage], arms=[(cards, None)], cards=cards, order="active_at", url="deals:board_column",
+    board = Board(stages=[stage], arms=[(cards, None)], cards=cards, order="active_at", url="deals:board_column", card_url="deals:card",
                   money=("amount", "currency"), cap=1000)  # fmt: skip
     part = board._part(stage, cards, None)
     assert "Seq Scan" not in part.explain() and "_board" in part.explain()

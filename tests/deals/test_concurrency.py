@@ -61,4 +61,7 @@ def test_one_of_eight_wins_books_the_money():
     make_funnels()
     rep, deal = UserFactory(), DealFactory()
     at_once(lambda n: services.win(deal, by=rep))
-    assert list(DealStageMove.objects.filter(deal=deal).order_by("id").values_list("kind", flat=True)) == ["entered", "won"]
+    assert list(DealStageMove.objects.filter(deal=deal).order_by("id").values_list("kind", flat=True)) == [
+        "entered",
+        "won",
+    ]

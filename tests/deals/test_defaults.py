@@ -63,7 +63,12 @@ def test_a_second_run_makes_nothing_and_brings_nothing_back():
     Reason.objects.filter(kind="lead").exclude(name=Reason.objects.filter(kind="lead").first().name).delete()
     before = (Stage.objects.count(), Reason.objects.count(), Template.objects.count(), StageEdge.objects.count())
     assert ensure_defaults() == []
-    assert (Stage.objects.count(), Reason.objects.count(), Template.objects.count(), StageEdge.objects.count()) == before
+    assert (
+        Stage.objects.count(),
+        Reason.objects.count(),
+        Template.objects.count(),
+        StageEdge.objects.count(),
+    ) == before
     assert stages("lead")[0].name == "Первый"
 
 

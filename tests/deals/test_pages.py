@@ -56,7 +56,10 @@ def test_an_impossible_amount_is_refused_in_words(signed_in, rep, amount):
 def test_who_may_not_work_on_a_lead_does_not_convert_it(signed_in, rep, colleague, marketer):
     lead = LeadFactory(owner=rep)
     for user in (colleague, marketer):
-        for answer in (signed_in(user).get(f"/leads/{lead.pk}/conversion/"), post(signed_in(user), f"/leads/{lead.pk}/conversion/")):
+        for answer in (
+            signed_in(user).get(f"/leads/{lead.pk}/conversion/"),
+            post(signed_in(user), f"/leads/{lead.pk}/conversion/"),
+        ):
             assert answer.status_code == 404
     assert Deal.objects.count() == 0
 
@@ -146,14 +149,20 @@ def test_won_lost_reopened_and_repeated_by_buttons(signed_in, rep):
     base = f"/deals/{deal.pk}/"
     assert post(client, f"{base}loss/", {"note": "без причины"}).status_code == 422
     assert post(client, f"{base}loss/", {"reason": Reason.objects.get(kind="lead").pk}).status_code == 422
-    assert post(client, f"{base}loss/", {"reason": Reason.objects.get(kind="deal").pk, "note": "дорого"}).status_code == 204
+    assert (
+        post(client, f"{base}loss/", {"reason": Reason.objects.get(kind="deal").pk, "note": "дорого"}).status_code
+        == 204
+    )
     assert Deal.objects.get().status == "lost"
     assert post(client, f"{base}reopening/").status_code == 204
     assert post(client, f"{base}win/", {"amount": "-1"}).status_code == 422
     assert post(client, f"{base}win/", {"amount": "77 000"}).status_code == 204
     assert post(client, f"{base}win/", {"amount": "77 000"}).status_code == 409
     assert post(client, f"{base}repeat/").headers["HX-Redirect"] == f"/deals/{Deal.objects.latest('id').pk}/"
-    assert [(d.status, d.amount) for d in Deal.objects.order_by("id")] == [("won", Decimal(77000)), ("open", Decimal(77000))]
+    assert [(d.status, d.amount) for d in Deal.objects.order_by("id")] == [
+        ("won", Decimal(77000)),
+        ("open", Decimal(77000)),
+    ]
 
 
 def test_panels_show_what_the_user_may_see_and_what_was_bought(signed_in, rep, outsider):

@@ -34,7 +34,9 @@ def test_the_highest_score_stands_first_and_closed_leads_nowhere(signed_in, rep)
     assert re.findall(r'<span class="count">(\d+)</span>', html)[:3] == ["3", "0", "0"]
 
 
-def test_own_team_pool_and_all_are_shown_to_whom_they_belong(signed_in, rep, colleague, head, outsider, admin, marketer):
+def test_own_team_pool_and_all_are_shown_to_whom_they_belong(
+    signed_in, rep, colleague, head, outsider, admin, marketer
+):
     own, other, alien, pool = (LeadFactory(owner=user) for user in (rep, colleague, outsider, None))
     rep_team = {own.pk}
     expected = {
@@ -79,7 +81,9 @@ def test_a_card_past_its_norm_is_marked(signed_in, rep):
     fresh, late, very = LeadFactory(owner=rep), LeadFactory(owner=rep), LeadFactory(owner=rep)
     for lead, days in ((late, 4), (very, 9)):
         with connection.cursor() as cursor:
-            cursor.execute("update leads_lead set stage_entered_at = now() - %s * interval '1 day' where id = %s", [days, lead.pk])
+            cursor.execute(
+                "update leads_lead set stage_entered_at = now() - %s * interval '1 day' where id = %s", [days, lead.pk]
+            )
     html = signed_in(rep).get("/leads/board/").content.decode()
     tones = {int(key): tone for key, tone in re.findall(r'id="card-(\d+)"[^>]*?data-tone="(\w+)"', html)}
     assert tones == {late.pk: "warning", very.pk: "danger"} and fresh.pk in cards(html)

@@ -18,13 +18,14 @@ QUERY = 2000  # characters of an address that are looked at
 
 @dataclass(frozen=True)
 class BoardPages:
-    """``make_filter(data, user=)`` has form, problems, arms() and filter_queryset(); ``hidden``: its fields that a board
-    does not ask for; ``rows()`` loads cards; the rest as crm.core.board.Board takes it."""
+    """``make_filter(data, user=)`` has form, problems, arms() and filter_queryset(); ``hidden``: its fields that a
+    board does not ask for; ``rows()`` loads cards; the rest as crm.core.board.Board takes it."""
 
     kind: str
     folder: str  # of the templates board.html and _board_card.html
     order: str
-    url: str
+    url: str  # name of a column's address
+    card_url: str
     make_filter: Callable
     rows: Callable
     hidden: frozenset = frozenset()
@@ -42,7 +43,13 @@ class BoardPages:
         stages = board.stages(pipeline) if pipeline else []
         around = self._around(request, request.GET, stages)
         columns = [] if problems else self._board(found, stages, around).columns(self.rows())
-        context = {"pipelines": pipelines, "pipeline": pipeline, "filter": found, "problems": problems, "columns": columns}
+        context = {
+            "pipelines": pipelines,
+            "pipeline": pipeline,
+            "filter": found,
+            "problems": problems,
+            "columns": columns,
+        }
         context["keep"] = {"pipeline": chosen} if chosen else {}
         status = (422 if request.htmx else 400) if problems else 200
         return render(request, f"{self.folder}/board.html", context | around, status=status)
@@ -71,7 +78,7 @@ class BoardPages:
         if not found.is_valid():
             found = self._filter(QueryDict(), request.user)
         here = next(stage for stage in stages if stage.pk == subject.stage_id)
-        card = board.dress(self.rows().get(pk=subject.pk), here)
+        card = board.dress(self.rows().get(pk=subject.pk), here, card_url=self.card_url)
         totals = self._board(found, stages, around).totals([stage for stage in stages if stage.pk in changed])
         context = {"card": card, "targets": around["moves"].get(here.pk, [])} | around
         html = render_to_string(f"{self.folder}/_board_card.html", context, request)
@@ -111,6 +118,7 @@ class BoardPages:
             cards=found.filter_queryset(everything),
             order=self.order,
             url=self.url,
+            card_url=self.card_url,
             query=around["query"],
             money=self.money,
             cap=self.cap,
