@@ -323,3 +323,13 @@ def test_matching_does_not_write(source):
     assert intake.match([Known("phone", "+79990000001")]) == lead.person
     assert intake.match([Known("phone", "+79990000002")]) is None
     assert intake.match([]) is None
+
+
+def test_a_receipt_whose_job_keeps_killing_the_worker_says_so(source, post):
+    from crm.core import jobs
+
+    post("site", {"phone": "89990000001"})
+    Job.objects.update(crashes=jobs.CRASHES - 1, leased_until=timezone.now() - timedelta(seconds=1))
+    assert jobs.lease() == []
+    row = Submission.objects.get()
+    assert (row.state, row.reason, row.detail) == ("error", "failed", "crashed the worker too often")
