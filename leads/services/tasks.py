@@ -44,7 +44,7 @@ def set_task(subject, *, title, due_at, assignee, kind="call", by=None, deal=Non
     plan(lead)
     record(subject, Kind.TASK_SET, by=by, deal=deal, text=title, **_facts(task))
     if assignee and by and assignee != by:
-        notify(assignee, "task", url=_address(task), lead=task.lead_id, name=str(subject), title=title)
+        notify(assignee, "task", url=_address(task), lead=task.lead_id, name=f"{title} — {subject}")
     return task
 
 
