@@ -150,7 +150,7 @@ def test_a_move_without_an_edge_is_refused(rep):
     deal = DealFactory(owner=rep)
     first, second, _third = stages("deal")
     StageEdge.objects.filter(source=first, target=second).delete()
-    with pytest.raises(TransitionNotAllowed, match="not allowed in this funnel"):
+    with pytest.raises(TransitionNotAllowed):
         services.move_stage(deal, second, by=rep)
     assert len(moves(deal)) == 1
 
