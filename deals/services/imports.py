@@ -2,50 +2,61 @@
 
 from django.utils.translation import gettext as _
 
+from crm.core.copying import blank, copy_in, keys
 from crm.core.funnel import entry_stage
 from crm.core.models import Organisation
-from deals.models import Deal, DealStageMove
+from deals.models import Deal, DealStageMove, Status
 from deals.services.funnel import title_for
-from leads.models import Interaction, Kind, Lead
-from leads.services.timeline import record_many
+from leads.models import Kind, Lead
+from leads.services.timeline import record_quietly
+
+TITLED = ("name", "phone", "email", "product", "need", "company_name", "person_id", "company_id", "created_at")
 
 
 def book_won(wins, *, by=None):
     """Open and win a deal for each ``(lead key, closed_at, amount or None)``; the leads are converted already.
 
-    Raises LookupError where there is no deal pipeline.
+    Returns their keys. Raises LookupError where there is no deal pipeline.
     """
     if not wins:
         return []
     stage = entry_stage("deal")
     if stage is None:
         raise LookupError(_("There is no deal pipeline with stages yet; an administrator sets one up in Settings."))
-    leads = Lead.objects.in_bulk([win.lead for win in wins])
-    currency = Organisation.get().currency
-    deals = Deal.objects.bulk_create(
-        [_deal(leads[win.lead], win, stage, currency) for win in wins], batch_size=2000
-    )
-    DealStageMove.objects.bulk_create([move for deal in deals for move in _moves(deal, by)], batch_size=2000)
-    record_many(
-        Interaction(
-            person_id=deal.person_id, lead_id=deal.lead_id, deal_ref=deal.pk, kind=Kind.IMPORTED, at=deal.closed_at, by=by,
-            details={"outcome": "won", "title": deal.title},
-        )
-        for deal in deals
-    )  # fmt: skip
-    return deals
+    leads = {lead.pk: lead for lead in Lead.objects.filter(pk__in=[win.lead for win in wins]).only(*TITLED)}
+    currency, base, move = Organisation.get().currency, blank(Deal), blank(DealStageMove)
+    deals = [
+        base | {"id": pk} | _deal(leads[win.lead], win, stage, currency)
+        for win, pk in zip(wins, keys(Deal, len(wins)), strict=True)
+    ]
+    copy_in(Deal, deals)
+    copy_in(DealStageMove, [move | row for deal in deals for row in _moves(deal, by)])
+    record_quietly([_event(deal, by) for deal in deals])
+    return [deal["id"] for deal in deals]
 
 
 def _deal(lead, win, stage, currency):
-    return Deal(
-        person_id=lead.person_id, company_id=lead.company_id, lead=lead, title=title_for(lead), amount=win.amount,
-        currency=currency, pipeline_id=stage.pipeline_id, stage_id=stage.pk, status="won", created_at=lead.created_at,
-        stage_entered_at=lead.created_at, active_at=win.closed_at, closed_at=win.closed_at, version=1, is_imported=True,
-    )  # fmt: skip
+    return {
+        "person_id": lead.person_id, "company_id": lead.company_id, "lead_id": lead.pk, "title": title_for(lead),
+        "amount": win.amount, "currency": currency, "pipeline_id": stage.pipeline_id, "stage_id": stage.pk,
+        "status": Status.WON.value, "created_at": lead.created_at, "stage_entered_at": lead.created_at,
+        "active_at": win.closed_at, "closed_at": win.closed_at, "version": 1, "is_imported": True,
+    }  # fmt: skip
 
 
 def _moves(deal, by):
-    common = {"deal": deal, "to_stage_id": deal.stage_id, "by": by, "amount": deal.amount, "imported": True}
-    yield DealStageMove(kind="entered", at=deal.created_at, **common)
-    seconds = max(0, int((deal.closed_at - deal.created_at).total_seconds()))
-    yield DealStageMove(kind="won", from_stage_id=deal.stage_id, at=deal.closed_at, seconds=seconds, **common)
+    """Entered and won at the first stage: of what lay between, the list says nothing."""
+    common = {
+        "deal_id": deal["id"], "to_stage_id": deal["stage_id"], "by_id": by.pk if by else None,
+        "amount": deal["amount"], "imported": True,
+    }  # fmt: skip
+    yield common | {"kind": "entered", "at": deal["created_at"], "from_stage_id": None, "seconds": 0}
+    seconds = max(0, int((deal["closed_at"] - deal["created_at"]).total_seconds()))
+    yield common | {"kind": "won", "at": deal["closed_at"], "from_stage_id": deal["stage_id"], "seconds": seconds}
+
+
+def _event(deal, by):
+    return {
+        "person_id": deal["person_id"], "lead_id": deal["lead_id"], "deal_ref": deal["id"], "by_id": by.pk if by else None,
+        "kind": Kind.IMPORTED.value, "at": deal["closed_at"], "details": {"outcome": "won", "title": deal["title"]},
+    }  # fmt: skip

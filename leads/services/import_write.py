@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from django.contrib.postgres.fields import ArrayField
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import connection, models
+from django.db import connection
 
+from crm.core.copying import blank, copy_in, keys
 from leads import identity
-from leads.models import Company, ImportRow, Interaction, Kind, Lead, Origin, Person, StageMove, Touch
+from leads.models import Company, ImportRow, Kind, Lead, Origin, Person, StageMove, Touch
 from leads.services.intake import PERSON_FIELDS
 from leads.services.origins import name_of
-from leads.services.timeline import record_many
+from leads.services.timeline import record_quietly
 
 FACT_COLUMNS = [  # columns of a lead that a list fills in; the second names the type of a cast
     ("name", ""), ("phone", ""), ("email", ""), ("company_name", ""), ("job_title", ""), ("city", ""), ("region", ""),
@@ -41,51 +41,6 @@ class Written:
     wins: list = field(default_factory=list)
 
 
-# --- COPY ------------------------------------------------------------------------------------------------------------
-
-
-def keys(cursor, model, count):
-    """New primary keys, from the table's own sequence: nobody else will get them."""
-    table = model._meta.db_table
-    cursor.execute("select nextval(pg_get_serial_sequence(%s, 'id')) from generate_series(1, %s)", [table, count])
-    return [row[0] for row in cursor.fetchall()]
-
-
-def blank(model):
-    """A row of the model's defaults by column; what the database fills in by itself is left to it."""
-    row = {}
-    for column in model._meta.concrete_fields:
-        if column.generated or column.primary_key or column.has_db_default():
-            continue
-        value = column.get_default() if column.has_default() else None
-        if value is None and not column.null and column.empty_strings_allowed:
-            value = ""
-        row[column.column] = value
-    return row
-
-
-def copy_in(cursor, model, rows):
-    """COPY rows of the same columns."""
-    if not rows:
-        return
-    columns = list(rows[0])
-    kinds = {f.column: f for f in model._meta.concrete_fields}
-    documents = {c for c in columns if isinstance(kinds[c], models.JSONField)}
-    lists = {c for c in columns if isinstance(kinds[c], ArrayField)}
-    names = ", ".join(f'"{column}"' for column in columns)
-    with cursor.cursor.copy(f'copy "{model._meta.db_table}" ({names}) from stdin') as copy:
-        for row in rows:
-            copy.write_row([_cell(row[c], c in documents, c in lists) for c in columns])
-
-
-def _cell(value, document, is_list):
-    if document:
-        return json.dumps(value, ensure_ascii=False, cls=DjangoJSONEncoder)
-    if is_list:
-        return "{" + ",".join('"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"' for v in value) + "}"
-    return value
-
-
 # --- The chunk -------------------------------------------------------------------------------------------------------
 
 
@@ -104,13 +59,13 @@ class Writer:
         self.origins = self._origins(cards)
         done = Written(updated=[card.lead for card in known])
         with connection.cursor() as cursor:
-            self._people(cursor, fresh)
+            self._people(fresh)
             self._identities(cursor, cards)
-            done.wins = self._leads(cursor, fresh)
+            done.wins = self._leads(fresh)
             self._complete(cursor, known)
             done.created = [card.lead for card in fresh]
             self._timeline(fresh, known)
-            copy_in(cursor, ImportRow, [self._line(result) for result in results])
+            copy_in(ImportRow, [self._line(result) for result in results])
         return done
 
     def _companies(self, cards):
@@ -161,15 +116,15 @@ class Writer:
             return self.origins[self._origin_name(card)[0]].pk
         return None if self.says_origin else self.source.origin_id
 
-    def _people(self, cursor, fresh):
+    def _people(self, fresh):
         new = [card for card in fresh if card.pk < 0]
         base = blank(Person)
         rows = []
-        for card, pk in zip(new, keys(cursor, Person, len(new)), strict=True):
+        for card, pk in zip(new, keys(Person, len(new)), strict=True):
             card.pk, card.company = pk, self._company(card.facts.get("company_name"))
             about = {name: card.facts.get(name, "") for name in PERSON_FIELDS}
             rows.append({"id": pk, **base, **about, "company_id": card.company})
-        copy_in(cursor, Person, rows)
+        copy_in(Person, rows)
 
     def _identities(self, cursor, cards):
         """In one order, so that two lists never wait for each other; what somebody was quicker with stays theirs."""
@@ -188,11 +143,11 @@ class Writer:
 
     # --- new leads ---------------------------------------------------------------------------------------------------
 
-    def _leads(self, cursor, fresh):
+    def _leads(self, fresh):
         """COPY the leads with their entry into the funnel, their outcome and their arrival; returns the Wins."""
         base, move, touch = blank(Lead), blank(StageMove), blank(Touch)
         leads, moves, touches, wins = [], [], [], []
-        for card, pk in zip(fresh, keys(cursor, Lead, len(fresh)), strict=True):
+        for card, pk in zip(fresh, keys(Lead, len(fresh)), strict=True):
             card.lead, at, record = pk, card.record.at or self.now, card.record
             closed_at = max(record.closed_at or self.now, at) if record.outcome else None
             leads.append(base | self._lead(card, at, closed_at))
@@ -204,9 +159,9 @@ class Writer:
             touches.append(touch | {"person_id": card.pk, "lead_id": pk, "at": at, "origin_id": origin, "marks": record.marks})
             if record.outcome == "won":
                 wins.append(Win(pk, closed_at, record.amount))
-        copy_in(cursor, Lead, leads)
-        copy_in(cursor, StageMove, moves)
-        copy_in(cursor, Touch, touches)
+        copy_in(Lead, leads)
+        copy_in(StageMove, moves)
+        copy_in(Touch, touches)
         return wins
 
     @property
@@ -254,7 +209,7 @@ class Writer:
                 rows.append((card.lead, json.dumps(changes, cls=DjangoJSONEncoder)))
             if about := self._about(card, changes):
                 people.append((card.pk, json.dumps(about)))
-        copy_in(cursor, Touch, touches)
+        copy_in(Touch, touches)
         _update(cursor, "leads_lead", FACT_COLUMNS, rows, lists=True)
         _update(cursor, "leads_person", [*((n, "") for n in PERSON_FIELDS), ("company_id", "bigint")], people)
 
@@ -279,12 +234,13 @@ class Writer:
         for card in known:
             fields = sorted(set(card.changes) - {"marks"})
             rows.append(self._event(card, self.now, common | {"line": card.line, "completed": fields}, ""))
-        record_many(rows)
+        record_quietly(rows)
 
     def _event(self, card, at, details, text):
-        return Interaction(
-            person_id=card.pk, lead_id=card.lead, kind=Kind.IMPORTED, at=at, by=self.by, text=text, details=details
-        )
+        return {
+            "person_id": card.pk, "lead_id": card.lead, "kind": Kind.IMPORTED.value, "at": at, "by_id": self._who,
+            "text": text, "details": details,
+        }  # fmt: skip
 
     def _line(self, result):
         record, data = result.record, {}

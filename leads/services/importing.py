@@ -35,7 +35,7 @@ from leads.services import import_match
 from leads.services.import_write import Writer
 from leads.services.intake import lock_signs, pseudo_source
 
-CHUNK = 500  # rows of one transaction: a second's work, and few enough locks for any server's table
+CHUNK = 1000  # rows of one transaction: a second's work, and few enough locks for any server's table
 TRIES = 5  # of a chunk that met another in a deadlock
 COUNTS = ("created", "updated", "skipped", "failed")
 State = Import.State

@@ -4,6 +4,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.urls import reverse
 
+from crm.core.copying import copy_objects
 from crm.core.notices import notify
 from leads.models import Assignment, Interaction, Kind, Lead
 from leads.services.timeline import record, record_many
@@ -37,12 +38,11 @@ def assign_many(leads, owners, *, how, traces):
 
     For imports: the leads have had no owner, so no tasks move along.
     """
-    rows = Assignment.objects.bulk_create(
+    rows = copy_objects(
         [
             Assignment(lead=lead, from_owner_id=lead.owner_id, to_owner=owner, how=how, trace=trace)
             for lead, owner, trace in zip(leads, owners, traces, strict=True)
-        ],
-        batch_size=2000,
+        ]
     )
     sql = """
         update leads_lead l set owner_id = n.owner, team_id = n.team, parked_until = null, assigned_at = now()

@@ -3,7 +3,7 @@
 from django.db import transaction
 from django.db.models.functions import Now
 
-from crm.core.copying import blank, copy_in
+from crm.core.copying import blank, copy_in, copy_objects
 from crm.core.jobs import enqueue, enqueue_many
 from leads.models import Interaction, Lead, Person
 from leads.models.interactions import HUMAN_TOUCHES, REACTING
@@ -65,7 +65,7 @@ def lift(lead, *, answered=False):
 @transaction.atomic(savepoint=False)
 def record_many(rows):
     """Write many Interaction rows in sets, with their jobs; does not lift cards. Returns them with keys."""
-    made = Interaction.objects.bulk_create(rows, batch_size=2000)
+    made = copy_objects(list(rows))
     enqueue_many("crm.react", [row.pk for row in made if row.lead_id and row.kind in REACTING])
     return made
 
