@@ -1,9 +1,11 @@
 """Every address of the product: each app's own list under its prefix."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
 from crm.api import urls as api_urls
+from crm.core.counting import noop
 from crm.home import home
 
 urlpatterns = [
@@ -18,6 +20,8 @@ urlpatterns = [
     path("api/v1/", api_urls),
     path("admin/", admin.site.urls),
 ]
+if settings.BENCH:
+    urlpatterns.append(path("bench/noop/", noop))
 handler400 = "crm.core.views.bad_request"
 handler403 = "crm.core.views.permission_denied"
 handler404 = "crm.core.views.page_not_found"

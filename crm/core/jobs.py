@@ -38,8 +38,8 @@ _fresh = contextvars.ContextVar("fresh_jobs", default=None)  # jobs made by the 
 def enqueue(task, ref, *, due_at=None):
     """Insert a job in the caller's transaction and return its key; said twice is said once, the sooner time wins."""
     fresh = _fresh.get()
-    # This worker goes on with it, the relay need not ring; but nobody waits here for a slow mail server.
-    straight_on = fresh is not None and due_at is None and _queue_of.get(task, "live") != "mail"
+    # This worker goes on with it, the relay need not ring; but nothing live waits for a mail server or a long chain.
+    straight_on = fresh is not None and due_at is None and _queue_of.get(task, "live") == "live"
     sql = """
         insert into core_job (task, ref, queue, due_at, leased_until, attempts, crashes, error, dead)
         values (%s, %s, %s, coalesce(%s, now()), case when %s then now() + %s end, 0, 0, '', false)

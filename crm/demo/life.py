@@ -4,6 +4,7 @@ Pure but for the tables that the rows are added to. All times are seconds since 
 """
 
 import hashlib
+import json
 import uuid
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -145,13 +146,15 @@ class Life:
     def receive(self, state, at=None, reason=""):
         """A receipt of the ledger."""
         shown = {name: str(value) for name, value in self.fields.items() if value and name != "tags"}
-        body = str(sorted((shown | self.marks).items())).encode()
+        body = json.dumps(shown | self.marks, ensure_ascii=False).encode()
+        signs = [{"kind": kind, "value": shown[kind]} for kind in ("phone", "email") if kind in shown]
+        parsed = {**shown, "identities": signs, "marks": self.marks, "consent": True}
         at = at or self.created
         alive = state in {"lead", "merged"}
         return self.tables[Submission].add(
             receipt=uuid.UUID(int=self.rng.getrandbits(128)), source_id=self.source.pk, received_at=at, body=body,
             path=f"/capture/{self.source.key}/", content_type="application/json", headers={}, state=state, reason=reason,
-            sha256=hashlib.sha256(body).hexdigest(), parsed={"fields": shown}, warnings=[], judged_at=at + 1,
+            sha256=hashlib.sha256(body).hexdigest(), parsed=parsed, warnings=[], judged_at=at + 1,
             person_id=self.person if alive else None, lead_id=self.lead if alive else None,
         )  # fmt: skip
 

@@ -16,11 +16,17 @@ def make_skill(ref):
     Skill.objects.create(name=ref)
 
 
-@jobs.job("tests.chain", queue="bulk")
+@jobs.job("tests.chain")
 def chain(ref):
     Skill.objects.create(name=f"chain {ref}")
     if int(ref):
         jobs.enqueue("tests.chain", int(ref) - 1)
+
+
+@jobs.job("tests.long", queue="bulk")
+def long_work(ref):
+    if int(ref):
+        jobs.enqueue("tests.long", int(ref) - 1)
 
 
 @jobs.job("tests.again")
@@ -55,6 +61,11 @@ def test_a_worker_goes_straight_on_with_the_jobs_that_it_made():
     assert (names(), Job.objects.count()) == ({"chain 2", "chain 1", "chain 0"}, 0)
 
 
+def test_a_chain_of_long_work_is_rung_link_by_link():
+    jobs.run_job(jobs.enqueue("tests.long", 2))
+    assert list(Job.objects.values_list("ref", "leased_until")) == [("1", None)]
+
+
 def test_a_job_may_set_itself_anew_for_later():
     jobs.run_job(jobs.enqueue("tests.again", "x"))
     row = Job.objects.get()
@@ -84,7 +95,7 @@ def test_crashes_are_counted_apart_so_that_twenty_kills_do_not_kill_a_good_job()
 
 
 def test_live_work_is_rung_before_bulk_and_bulk_in_small_portions():
-    bulk = [jobs.enqueue("tests.chain", n) for n in range(10)]
+    bulk = [jobs.enqueue("tests.long", n) for n in range(10)]
     live = jobs.enqueue("tests.skill", "live")
     rung = jobs.lease()
     assert [row[0] for row in rung] == [live, *bulk[: jobs.IN_FLIGHT["bulk"]]]
