@@ -4,12 +4,13 @@ A condition is a list of tests that must all hold: ``[{"field": "city", "op": "i
 list holds for every lead. Pure: works on a dict of facts, knows no database.
 """
 
+import functools
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 NUMBERS = {"budget", "company_size", "score", "fit", "engagement", "qualification", "enquiries"}
 FIELDS = {
@@ -118,11 +119,15 @@ def holds(test, facts):
 
 
 def in_words(test):
-    field = test["field"]
-    label = FIELDS.get(field) or EVENT_FIELDS.get(field) or field.removeprefix(CUSTOM)
     value = test.get("value")
     shown = ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
-    return f"{label} {OPS[test['op']]} {shown}".strip()
+    return _in_words(get_language(), test["field"], test["op"], shown)
+
+
+@functools.lru_cache(2000)
+def _in_words(_language, field, op, shown):
+    label = FIELDS.get(field) or EVENT_FIELDS.get(field) or field.removeprefix(CUSTOM)
+    return f"{label} {OPS[op]} {shown}".strip()
 
 
 def all_in_words(condition):

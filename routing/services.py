@@ -20,7 +20,7 @@ from crm.core.recent import recent
 from leads.conditions import check, facts_of, uses
 from leads.models import Assignment, Band, Interaction, Kind, Lead, Status
 from leads.services.alarms import heads_of, tell_hot
-from leads.services.ownership import assign, assign_many, park
+from leads.services.ownership import assign, assign_many, book_assignments, park
 from routing.models import Debt, DebtEntry, Rule
 from routing.staff import Staff, staff
 from routing.strategies import BOOKED, LEFT, LOAD, SKILL, UNIT, choose
@@ -291,14 +291,42 @@ def route_many(leads, *, how=How.IMPORT, now=None):
         .select_related("source", "first_origin", "stage")
         .order_by("pk")
     )
+    given, owners, hands = _deal_all(leads, book, people, now)
+    rows = assign_many([g[0] for g in given], owners, how=how, traces=[g[2] for g in given])
+    _book_hands(hands, given, rows)
+    return rows
+
+
+def deal_new(leads, *, how=How.IMPORT, now=None):
+    """Give owners to leads of a list that have keys and are about to be written, as ``route_many`` would.
+
+    Returns what is to be called after that: it books the assignments and the debts.
+    """
+    now = now or timezone.now()
+    given, owners, hands = _deal_all(leads, rulebook(), staff(), now)
+    for (lead, *_rest), owner in zip(given, owners, strict=True):
+        lead.owner_id, lead.team_id, lead.assigned_at = owner.pk, owner.team_id, now
+
+    def written():
+        for lead, *_rest in given:
+            lead.owner_id = None  # whose it was before
+        rows = book_assignments([g[0] for g in given], owners, how=how, traces=[g[2] for g in given])
+        _book_hands(hands, given, rows)
+
+    return written
+
+
+def _deal_all(leads, book, people, now):
+    """([(lead, user, trace, hand)] of those who get an owner, the owners, the hands that dealt)."""
     hands = {rule.pk: _Hand(rule, skills, people, now) for rule, skills in book.rules}
     given = [(lead, *taken) for lead in leads if (taken := _deal_one(lead, book, hands))]
-    owners = [people.named(user).user for _lead, user, _trace, _hand in given]
-    rows = assign_many([g[0] for g in given], owners, how=how, traces=[g[2] for g in given])
+    return given, [people.named(user).user for _lead, user, _trace, _hand in given], hands
+
+
+def _book_hands(hands, given, rows):
     last = {hand.rule.pk: row for row, (_lead, _user, _trace, hand) in zip(rows, given, strict=True)}
     for hand in hands.values():
         hand.book(last.get(hand.rule.pk))
-    return rows
 
 
 def _deal_one(lead, book, hands):

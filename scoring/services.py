@@ -92,7 +92,7 @@ def rescore(lead, interaction=None):
     Said twice for the same interaction it adds nothing. Returns the new evidence.
     """
     book = rulebook()
-    sheet = _sheets([lead], interaction)[lead.pk]
+    sheet = Sheet() if _untouched(lead, interaction) else _sheets([lead], interaction)[lead.pk]
     facts = facts_of(lead, enquiries=_enquiries([lead])[lead.pk] if book.counts_enquiries else None)
     rows = [_row(lead, change, interaction) for change in fit_changes(book.fit, facts, sheet.have)]
     if interaction is not None and (listening := book.on.get(interaction.kind)):
@@ -102,6 +102,11 @@ def rescore(lead, interaction=None):
     _book(rows, {lead.pk: sheet})
     _settle([lead], {lead.pk: sheet}, book.thresholds, cause=interaction)
     return rows
+
+
+def _untouched(lead, interaction):
+    """A lead that has just come: nothing has been given yet, so there is nothing to read."""
+    return interaction is not None and interaction.kind == Kind.CAPTURED and not (lead.fit or lead.engagement)
 
 
 def _sheets(leads, interaction=None):
@@ -158,7 +163,16 @@ def _book(rows, sheets):
 
 
 def _settle(leads, sheets, limits, *, cause=None):
-    """Bring the leads' columns to their sheets and record each change of band and qualification; returns a count.
+    """Bring the leads' columns to their sheets and record each change of band and qualification; returns a count."""
+    changed, events = _apply(leads, sheets, limits, cause)
+    _write(changed)
+    if events:
+        record_many(events)
+    return len(changed)
+
+
+def _apply(leads, sheets, limits, cause=None):
+    """Bring the leads, not yet their rows, to their sheets; returns (leads changed, timeline rows to write).
 
     Qualification only rises: marketing has handed the lead over, and points that fade do not undo that.
     """
@@ -177,10 +191,7 @@ def _settle(leads, sheets, limits, *, cause=None):
         lead.sql_at = lead.sql_at or (now if level >= 2 else None)
         lead.qualification = level
         changed.append(lead)
-    _write(changed)
-    if events:
-        record_many(events)
-    return len(changed)
+    return changed, events
 
 
 def _events(lead, sheet, band, level, cause):
@@ -236,6 +247,27 @@ def rescore_many(leads):
     rows += _replayed(leads, sheets, facts, book)
     _book(rows, sheets)
     return _settle(leads, sheets, book.thresholds)
+
+
+def score_new(leads):
+    """Score leads of a list that have keys and are about to be written, so that they are written once.
+
+    Returns what is to be called after that: it books the evidence and the history.
+    """
+    book, sheets = rulebook(), {lead.pk: Sheet() for lead in leads}
+    facts = _facts(leads, book)
+    rows = [_row(lead, change, None) for lead in leads for change in fit_changes(book.fit, facts[lead.pk], {})]
+    for row in rows:
+        sheets[row.lead_id].add(row.kind, row.points)
+    _changed, events = _apply(leads, sheets, book.thresholds)
+
+    def written():
+        copy_objects(rows)
+        record_many(events)
+        if Kind.IMPORTED in book.on:  # rules that look at how a lead came
+            rescore_many(Lead.objects.filter(pk__in=list(sheets)))
+
+    return written
 
 
 def _facts(leads, book):

@@ -7,22 +7,27 @@ from django.db import transaction
 from crm.core.jobs import clock, enqueue
 from deals.services.imports import book_won
 from leads.importing.errors import MappingError, Unreadable
-from leads.models import Import, Lead
+from leads.models import Import, Lead, Status
 from leads.services import importing
-from routing.services import route_many
-from scoring.services import rescore_many
+from routing.services import deal_new
+from scoring.services import rescore_many, score_new
 
 SLICE = 15.0  # seconds of one job: live work gets its turn between two of them
 
 
-def settle(written):
-    """Within the transaction of the chunk, so that no lead of a list is ever seen half made."""
-    book_won(written.wins)
-    touched = written.created + written.updated
-    if touched:
-        rescore_many(Lead.objects.filter(pk__in=touched))
-    if written.created:
-        route_many(Lead.objects.filter(pk__in=written.created))
+def settle(leads):
+    """Scores and owners of new leads, within the transaction of the chunk: no lead of a list is ever seen half made."""
+    book_scores = score_new(leads)
+    book_owners = deal_new([lead for lead in leads if lead.status == Status.OPEN])
+
+    def written(done):
+        book_won(done.wins)
+        book_scores()
+        book_owners()
+        if done.updated:
+            rescore_many(Lead.objects.filter(pk__in=done.updated))
+
+    return written
 
 
 def whole(job, opened):

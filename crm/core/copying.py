@@ -65,15 +65,17 @@ def copy_in(model, rows):
 
 
 def copy_objects(objects):
-    """Write unsaved objects of one model and give them their keys; columns that no object of a kind sets are the
-    database's. Returns the objects."""
+    """Write unsaved objects of one model, giving keys to those that have none; what is a default of the database's is
+    left to it. Returns the objects."""
     if not objects:
         return objects
     model = type(objects[0])
     fields = [field for field in model._meta.concrete_fields if not field.generated]
     kinds = defaultdict(list)  # columns left to the database → rows
-    for made, pk in zip(objects, keys(model, len(objects)), strict=True):
+    keyless = [made for made in objects if made.pk is None]
+    for made, pk in zip(keyless, keys(model, len(keyless)), strict=True):
         made.pk = pk
+    for made in objects:
         row = {field.column: getattr(made, field.attname) for field in fields}
         left = frozenset(column for column, value in row.items() if isinstance(value, DatabaseDefault))
         kinds[left].append({column: value for column, value in row.items() if column not in left} if left else row)

@@ -57,7 +57,7 @@ def _unfolded(text):
 
 
 def _cells(lines):
-    found = {name: "" for name in COLUMNS}
+    found = dict.fromkeys(COLUMNS, "")
     for line in lines:
         match = _PROPERTY.match(line)
         if match:

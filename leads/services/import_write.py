@@ -9,7 +9,7 @@ from typing import NamedTuple
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection
 
-from crm.core.copying import blank, copy_in, keys
+from crm.core.copying import blank, copy_in, copy_objects, keys
 from leads import identity
 from leads.models import Company, ImportRow, Kind, Lead, Origin, Person, StageMove, Touch
 from leads.services.intake import PERSON_FIELDS
@@ -51,7 +51,8 @@ class Writer:
         self.job, self.stage, self.reason, self.now, self.by = job, stage, reason, now, by
         self.source, self.says_origin = job.source, says_origin
 
-    def write(self, results):
+    def write(self, results, prepare):
+        """``prepare(leads)`` sees the new leads before they are written and returns what is called with the Written."""
         cards = list({id(r.card): r.card for r in results if r.card and r.state != "skipped"}.values())
         fresh = [card for card in cards if card.record]
         known = [card for card in cards if not card.record]
@@ -61,11 +62,12 @@ class Writer:
         with connection.cursor() as cursor:
             self._people(fresh)
             self._identities(cursor, cards)
-            done.wins = self._leads(fresh)
+            done.wins, after = self._leads(fresh, prepare)
             self._complete(cursor, known)
             done.created = [card.lead for card in fresh]
             self._timeline(fresh, known)
             copy_in(ImportRow, [self._line(result) for result in results])
+        after(done)
         return done
 
     def _companies(self, cards):
@@ -113,8 +115,8 @@ class Writer:
 
     def _origin(self, card):
         if "origin" in card.facts and isinstance(card.facts["origin"], str):
-            return self.origins[self._origin_name(card)[0]].pk
-        return None if self.says_origin else self.source.origin_id
+            return self.origins[self._origin_name(card)[0]]
+        return None if self.says_origin else self.source.origin
 
     def _people(self, fresh):
         new = [card for card in fresh if card.pk < 0]
@@ -143,26 +145,27 @@ class Writer:
 
     # --- new leads ---------------------------------------------------------------------------------------------------
 
-    def _leads(self, fresh):
-        """COPY the leads with their entry into the funnel, their outcome and their arrival; returns the Wins."""
-        base, move, touch = blank(Lead), blank(StageMove), blank(Touch)
+    def _leads(self, fresh, prepare):
+        """COPY the leads with their entry into the funnel, their outcome and their arrival; returns (Wins, after)."""
+        move, touch = blank(StageMove), blank(Touch)
         leads, moves, touches, wins = [], [], [], []
         for card, pk in zip(fresh, keys(Lead, len(fresh)), strict=True):
             card.lead, at, record = pk, card.record.at or self.now, card.record
             closed_at = max(record.closed_at or self.now, at) if record.outcome else None
-            leads.append(base | self._lead(card, at, closed_at))
+            leads.append(self._lead(card, at, closed_at))
             enter = {"lead_id": pk, "to_stage_id": self.stage.pk, "by_id": self._who, "imported": True}
             moves.append(move | enter | {"kind": "entered", "at": at})
             if record.outcome:
                 moves.append(move | enter | self._closing(record, at, closed_at))
-            origin = self._origin(card)
-            touches.append(touch | {"person_id": card.pk, "lead_id": pk, "at": at, "origin_id": origin, "marks": record.marks})
+            touches.append(touch | {"person_id": card.pk, "lead_id": pk, "at": at, "marks": record.marks,
+                                    "origin_id": leads[-1].first_origin_id})  # fmt: skip
             if record.outcome == "won":
                 wins.append(Win(pk, closed_at, record.amount))
-        copy_in(Lead, leads)
+        after = prepare(leads)
+        copy_objects(leads)
         copy_in(StageMove, moves)
         copy_in(Touch, touches)
-        return wins
+        return wins, after
 
     @property
     def _who(self):
@@ -172,15 +175,13 @@ class Writer:
         facts = {name: value for name, value in card.facts.items() if name != "origin"}
         outcome, origin, campaign = card.record.outcome, self._origin(card), card.record.marks.get("utm_campaign", "")[:120]
         status = {"won": "converted", "lost": "rejected"}.get(outcome, "open")
-        return {
-            **facts, "id": card.lead, "person_id": card.pk, "source_id": self.source.pk,
-            "company_id": self._company(facts.get("company_name")) or card.company,
-            "first_origin_id": origin, "last_origin_id": origin, "first_campaign": campaign, "last_campaign": campaign,
-            "pipeline_id": self.stage.pipeline_id, "stage_id": self.stage.pk, "status": status,
-            "stage_entered_at": at, "created_at": at, "active_at": at, "closed_at": closed_at,
-            "version": 1 if outcome else 0, "is_imported": True,
-            "rejected_reason_id": self.reason.pk if outcome == "lost" else None,
-        }  # fmt: skip
+        return Lead(
+            **facts, id=card.lead, person_id=card.pk, source=self.source, first_origin=origin, last_origin=origin,
+            company_id=self._company(facts.get("company_name")) or card.company,
+            first_campaign=campaign, last_campaign=campaign, pipeline_id=self.stage.pipeline_id, stage=self.stage,
+            status=status, stage_entered_at=at, created_at=at, active_at=at, closed_at=closed_at,
+            version=1 if outcome else 0, is_imported=True, rejected_reason=self.reason if outcome == "lost" else None,
+        )  # fmt: skip
 
     def _closing(self, record, at, closed_at):
         kind = "converted" if record.outcome == "won" else "rejected"
@@ -200,7 +201,7 @@ class Writer:
                 changes["company_id"] = company
             if "origin" in card.changes:
                 marks = card.changes.get("marks", {})
-                origin, campaign = self._origin(card), marks.get("utm_campaign", "")[:120]
+                origin, campaign = self._origin(card).pk, marks.get("utm_campaign", "")[:120]
                 changes |= {"first_origin_id": origin, "last_origin_id": origin, "first_campaign": campaign, "last_campaign": campaign}
                 touches.append(
                     {"person_id": card.pk, "lead_id": card.lead, "at": self.now, "origin_id": origin, "marks": marks}

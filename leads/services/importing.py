@@ -1,7 +1,8 @@
 """Lists: begun, tried without a trace, carried out chunk by chunk, finished with a file of what failed.
 
 A chunk of rows is one transaction: matched, written, scored, given to owners and counted, or not at all. Whoever goes on
-after a crash skips the rows that are counted. ``then`` is what the storeys above do with the leads of a chunk.
+after a crash skips the rows that are counted. ``then(leads)`` is what the storeys above do with the new leads before they
+are written; it returns what they do after that, with the Written.
 """
 
 import csv
@@ -149,7 +150,7 @@ def _chunk(job, records, mapping, then):
     stage = entry_stage("lead")
     lost = lost_reason() if any(record.outcome == "lost" for record in records) else None
     writer = Writer(job, stage=stage, reason=lost, now=timezone.now(), by=job.by, says_origin=mapping.says_origin)
-    then(writer.write(results))
+    writer.write(results, then)
     counts = Counter(result.state for result in results)
     warned = sum(bool(r.record.warnings) for r in results if r.state != "failed")
     grown = {name: counts[name] for name in COUNTS} | {"rows": len(records), "warned": warned}

@@ -38,17 +38,22 @@ def assign_many(leads, owners, *, how, traces):
 
     For imports: the leads have had no owner, so no tasks move along.
     """
+    sql = """
+        update leads_lead l set owner_id = n.owner, team_id = n.team, parked_until = null, assigned_at = now()
+        from unnest(%s::bigint[], %s::bigint[], %s::bigint[]) as n(id, owner, team) where l.id = n.id"""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [[lead.pk for lead in leads], [o.pk for o in owners], [o.team_id for o in owners]])
+    return book_assignments(leads, owners, how=how, traces=traces)
+
+
+def book_assignments(leads, owners, *, how, traces):
+    """The rows and the history of an assignment of many; the leads' own columns are the caller's. Returns the rows."""
     rows = copy_objects(
         [
             Assignment(lead=lead, from_owner_id=lead.owner_id, to_owner=owner, how=how, trace=trace)
             for lead, owner, trace in zip(leads, owners, traces, strict=True)
         ]
     )
-    sql = """
-        update leads_lead l set owner_id = n.owner, team_id = n.team, parked_until = null, assigned_at = now()
-        from unnest(%s::bigint[], %s::bigint[], %s::bigint[]) as n(id, owner, team) where l.id = n.id"""
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [[lead.pk for lead in leads], [o.pk for o in owners], [o.team_id for o in owners]])
     events = []
     for row, lead, owner in zip(rows, leads, owners, strict=True):
         details = {"how": how, "assignment": row.pk, "from": lead.owner_id, "to": owner.pk, "name": str(owner)}
