@@ -6,6 +6,7 @@ from leads.views import (
     card,
     export,
     home,
+    imports,
     letters,
     lists,
     new,
@@ -30,6 +31,14 @@ urlpatterns = [
     path("leads/export.<str:form>", export.leads, name="export"),
     path("search/", lists.search, name="search"),
     path("day/next/", home.next_card, name="next_card"),
+    # imports: lists of leads from files
+    path("leads/imports/", imports.index, name="imports"),
+    path("leads/imports/<int:pk>/", imports.job, name="import"),
+    path("leads/imports/<int:pk>/reading/", imports.reading, name="import_reading"),
+    path("leads/imports/<int:pk>/start/", imports.start, name="import_start"),
+    path("leads/imports/<int:pk>/discard/", imports.discard, name="import_discard"),
+    path("leads/imports/<int:pk>/progress/", imports.progress, name="import_progress"),
+    path("leads/imports/<int:pk>/errors/", imports.errors, name="import_errors"),
     # board
     path("leads/board/", board.board, name="board"),
     path("leads/board/<int:stage>/", board.column, name="board_column"),

@@ -1,4 +1,4 @@
-"""What the storeys above leads do with each chunk of an uploaded list: won deals, scores, owners. Nobody is written to."""
+"""What the storeys above leads do with each chunk of a list: won deals, scores, owners. Nobody is written to."""
 
 import time
 

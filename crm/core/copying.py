@@ -14,9 +14,8 @@ def keys(model, count):
     if not count:
         return []
     with connection.cursor() as cursor:
-        cursor.execute(
-            "select nextval(pg_get_serial_sequence(%s, 'id')) from generate_series(1, %s)", [model._meta.db_table, count]
-        )
+        sql = "select nextval(pg_get_serial_sequence(%s, 'id')) from generate_series(1, %s)"
+        cursor.execute(sql, [model._meta.db_table, count])
         return [row[0] for row in cursor.fetchall()]
 
 
@@ -55,7 +54,8 @@ def copy_in(model, rows):
     columns = list(rows[0])
     encoders = _encoders(model, columns)
     names = ", ".join(f'"{column}"' for column in columns)
-    with connection.cursor() as cursor, cursor.cursor.copy(f'copy "{model._meta.db_table}" ({names}) from stdin') as copy:
+    sql = f'copy "{model._meta.db_table}" ({names}) from stdin'
+    with connection.cursor() as cursor, cursor.cursor.copy(sql) as copy:
         for row in rows:
             cells = [row[column] for column in columns]
             for place, encode in encoders:

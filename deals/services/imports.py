@@ -57,6 +57,7 @@ def _moves(deal, by):
 
 def _event(deal, by):
     return {
-        "person_id": deal["person_id"], "lead_id": deal["lead_id"], "deal_ref": deal["id"], "by_id": by.pk if by else None,
-        "kind": Kind.IMPORTED.value, "at": deal["closed_at"], "details": {"outcome": "won", "title": deal["title"]},
+        "person_id": deal["person_id"], "lead_id": deal["lead_id"], "deal_ref": deal["id"],
+        "by_id": by.pk if by else None, "kind": Kind.IMPORTED.value, "at": deal["closed_at"],
+        "details": {"outcome": "won", "title": deal["title"]},
     }  # fmt: skip

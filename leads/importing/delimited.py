@@ -45,7 +45,7 @@ class Records:
         self.taken[-1] = ""
 
     def _mend(self, error):
-        """Cells where a stray quotation mark can be read leniently; else the code of what is wrong with the first line."""
+        """Cells where a stray quotation mark can be read leniently; else the code of what is wrong."""
         words, lines = str(error), self.taken
         if "expected after" in words:
             try:

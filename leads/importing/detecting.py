@@ -22,8 +22,8 @@ BOMS = [
 CYRILLIC = ("cp1251", "koi8_r", "cp866", "iso8859_5", "mac_cyrillic")
 # How often letters stand in Russian text, per thousand: what tells its five encodings apart.
 FREQUENT = dict(zip("оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфёъ", (
-    110, 85, 80, 73, 67, 63, 55, 47, 45, 44, 35, 32, 30, 28, 26, 20, 19, 17, 17, 16, 16, 14, 12, 10, 9, 7, 6, 5, 4, 3, 3,
-    1, 1), strict=True))  # fmt: skip
+    110, 85, 80, 73, 67, 63, 55, 47, 45, 44, 35, 32, 30, 28, 26, 20, 19, 17, 17, 16, 16, 14, 12, 10, 9, 7, 6, 5, 4, 3,
+    3, 1, 1), strict=True))  # fmt: skip
 
 
 def kind_of(stream):
@@ -37,7 +37,8 @@ def kind_of(stream):
         return "xlsx"
     _refuse(head, stream)
     text = head.decode("utf-16", "ignore") if head[:2] in (b"\xff\xfe", b"\xfe\xff") else head.decode("latin-1")
-    return "vcard" if re.match(r"\s*(?:[\w.-]+\.)?BEGIN\s*:\s*VCARD", text.lstrip("\ufeffï»¿"), re.IGNORECASE) else "text"
+    card = re.match(r"\s*(?:[\w.-]+\.)?BEGIN\s*:\s*VCARD", text.lstrip("\ufeffï»¿"), re.IGNORECASE)
+    return "vcard" if card else "text"
 
 
 def _refuse(head, stream):
@@ -60,7 +61,7 @@ def _refuse(head, stream):
 
 
 def encoding_of(stream):
-    """The encoding of the text, by its mark or by reading all of it: a letter may first appear in the millionth line."""
+    """The encoding of the text, by its mark or by reading all of it: a letter may first appear in line 1,000,000."""
     stream.seek(0)
     head = stream.read(4096)
     stream.seek(0)
@@ -97,7 +98,7 @@ def _not_utf8(stream):
 
 
 def _russian(text):
-    """How much of the text's foreign letters reads as Russian: mean frequency, letters in mid-word capitals count against."""
+    """How well the foreign letters read as Russian: their mean frequency; capitals within words count against it."""
     letters = [c for c in text if ord(c) > 127]
     if not letters:
         return 0

@@ -12,19 +12,7 @@ REASONS = {
     "unreadable": _("the line could not be read"),
     # Why nothing was to be done for a row.
     "known": _("known already, nothing new"),
-    "double": _("the same person stands in this file above"),
 }
-# What could not be used of a row that was taken all the same.
-WARNINGS = {
-    "phone": _("phone not understood"),
-    "phone_mangled": _("phone cut by a spreadsheet"),
-    "email": _("e-mail not understood"),
-    "date": _("date not understood"),
-    "shortened": _("shortened"),
-    "extra_cells": _("more cells than columns"),
-    "several": _("the contacts belong to several people"),
-}
-
 
 class Unreadable(Exception):
     """The file as a whole cannot be imported; the message says why. ``code`` is for programs."""

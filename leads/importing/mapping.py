@@ -127,7 +127,8 @@ class _Reader:
             return None
         place, target = self._place(name), self._field(name, stated)
         if extra := set(spec) - {"field", "missing", "format"}:
-            self.problems.append(_("“%(name)s”: unknown setting %(extra)s.") % {"name": name, "extra": ", ".join(extra)})
+            words = {"name": name, "extra": ", ".join(sorted(extra))}
+            self.problems.append(_("“%(name)s”: unknown setting %(extra)s.") % words)
         if place is None or target is None:
             return None
         return Rule(place, name, target, self._missing(spec), str(spec.get("format") or ""))

@@ -94,8 +94,8 @@ class Reader:
                     record.fields["decision_date"] = moment.astimezone(self.zone).date()
             else:
                 custom[rule.field.removeprefix("custom.")] = identity.line(text, CUSTOM_VALUE)
-        after = {rule.column: identity.line(text, CUSTOM_VALUE) for rule in self.mapping.after if (text := self._cell(cells, rule))}
-        if after:
+        after = {rule.column: self._cell(cells, rule) for rule in self.mapping.after}
+        if after := {name: identity.line(text, CUSTOM_VALUE) for name, text in after.items() if text}:
             custom["after_contact"] = after
         if custom:
             record.fields["custom"] = custom

@@ -37,7 +37,7 @@ def _check_parts(archive):
     size = sum(part.file_size for part in parts)
     packed = sum(part.compress_size for part in parts) or 1
     if len(parts) > PARTS or size > UNPACKED or (size > 1024 * 1024 and size > packed * RATIO):
-        raise Unreadable("too_large_unpacked", _("Unpacked, this workbook is larger than allowed; save the list as CSV."))
+        raise _too_large()
     if "xl/vbaProject.bin" in names:
         raise Unreadable("macros", _("The workbook holds macros (.xlsm); save it as .xlsx without them."))
     if "mimetype" in names or "content.xml" in names:
@@ -56,12 +56,16 @@ def _check_sheet(archive, part):
         while block := sheet.read(1024 * 1024):
             read += len(block)
             if read > UNPACKED:
-                raise Unreadable("too_large_unpacked", _("Unpacked, this workbook is larger than allowed; save the list as CSV."))
+                raise _too_large()
             for column, row in _CELL.findall(tail + block):
                 width, height = max(width, _number(column)), max(height, int(row))
             tail = block[-200:]
     if width * height > CELLS:
-        raise Unreadable("too_wide", _("The sheet's cells lie too far apart; delete the stray ones or save the list as CSV."))
+        raise Unreadable("too_wide", _("The sheet's cells lie too far apart; delete the stray ones or save it as CSV."))
+
+
+def _too_large():
+    return Unreadable("too_large_unpacked", _("Unpacked, this workbook is larger than allowed; save the list as CSV."))
 
 
 def _number(letters):

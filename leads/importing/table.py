@@ -39,7 +39,7 @@ class Table:
         return {"kind": self.kind, "encoding": self.encoding, "delimiter": self.delimiter, "header": self.has_header}
 
 
-def open_table(stream, *, encoding="", delimiter="", header=None):
+def open_table(stream, *, encoding=None, delimiter=None, header=None):
     """The Table of a binary file that can seek; what is not said is found out. Raises Unreadable."""
     kind = detecting.kind_of(stream)
     if kind == "xlsx":
@@ -78,7 +78,7 @@ class _Kept(io.RawIOBase):
 
 def _codec(name):
     if not name:
-        return ""
+        return None
     try:
         return codecs.lookup(name).name
     except LookupError:

@@ -13,6 +13,14 @@ def stored_as(_row, name):
     return f"imports/{uuid.uuid4().hex}.{kind if kind in {'csv', 'tsv', 'txt', 'xlsx', 'vcf'} else 'dat'}"
 
 
+class ImportQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """A list is all its contacts: administrators and marketers see every one, heads their own, managers none."""
+        if user.sees_all:
+            return self
+        return self.filter(by=user) if user.is_head else self.none()
+
+
 class Import(models.Model):
     """One uploaded list: rows = created + updated + skipped + failed at every commit.
 
@@ -47,6 +55,8 @@ class Import(models.Model):
     warned = models.PositiveIntegerField(default=0)  # rows taken of which a part was not understood
     error_file = models.FileField(upload_to=stored_as, blank=True)
     error = models.TextField(blank=True)
+
+    objects = ImportQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]

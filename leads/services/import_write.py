@@ -96,7 +96,8 @@ class Writer:
         """Exact name → Origin, made at first sight."""
         wanted = {}
         for card in cards:
-            for name, channel in [self._origin_name(card)] if "origin" in (card.facts if card.record else card.changes) else []:
+            if "origin" in (card.facts if card.record else card.changes):
+                name, channel = self._origin_name(card)
                 wanted.setdefault(name, channel)
         there = Origin.objects.in_bulk(list(wanted), field_name="name") if wanted else {}
         if new := sorted(wanted.keys() - there.keys()):
@@ -173,7 +174,8 @@ class Writer:
 
     def _lead(self, card, at, closed_at):
         facts = {name: value for name, value in card.facts.items() if name != "origin"}
-        outcome, origin, campaign = card.record.outcome, self._origin(card), card.record.marks.get("utm_campaign", "")[:120]
+        outcome, origin = card.record.outcome, self._origin(card)
+        campaign = card.record.marks.get("utm_campaign", "")[:120]
         status = {"won": "converted", "lost": "rejected"}.get(outcome, "open")
         return Lead(
             **facts, id=card.lead, person_id=card.pk, source=self.source, first_origin=origin, last_origin=origin,
@@ -202,7 +204,8 @@ class Writer:
             if "origin" in card.changes:
                 marks = card.changes.get("marks", {})
                 origin, campaign = self._origin(card).pk, marks.get("utm_campaign", "")[:120]
-                changes |= {"first_origin_id": origin, "last_origin_id": origin, "first_campaign": campaign, "last_campaign": campaign}
+                changes |= {"first_origin_id": origin, "last_origin_id": origin}
+                changes |= {"first_campaign": campaign, "last_campaign": campaign}
                 touches.append(
                     {"person_id": card.pk, "lead_id": card.lead, "at": self.now, "origin_id": origin, "marks": marks}
                 )
@@ -267,7 +270,8 @@ def _update(cursor, table, columns, rows, *, lists=False):
         for name, kind in columns
     ]
     if lists:
-        sets.append("tags = case when n.f ? 'tags' then array(select jsonb_array_elements_text(n.f->'tags')) else t.tags end")
+        listed = "array(select jsonb_array_elements_text(n.f->'tags'))"
+        sets.append(f"tags = case when n.f ? 'tags' then {listed} else t.tags end")
         sets.append("custom = case when n.f ? 'custom' then n.f->'custom' else t.custom end")
     grouped = defaultdict(list)
     for pk, changes in rows:

@@ -1,8 +1,8 @@
 """Lists: begun, tried without a trace, carried out chunk by chunk, finished with a file of what failed.
 
-A chunk of rows is one transaction: matched, written, scored, given to owners and counted, or not at all. Whoever goes on
-after a crash skips the rows that are counted. ``then(leads)`` is what the storeys above do with the new leads before they
-are written; it returns what they do after that, with the Written.
+A chunk of rows is one transaction: matched, written, scored, given to owners and counted, or not at all. Whoever goes
+on after a crash skips the rows that are counted. ``then(leads)`` is what the storeys above do with the new leads before
+they are written; it returns what they do after that, with the Written.
 """
 
 import csv
@@ -62,10 +62,9 @@ class Open:
 
 def opened(stream, stated, source, *, options=None):
     """The Open of a binary stream; raises Unreadable or MappingError before anything is written."""
-    options = options or {}
-    told = {key: stated.get(key) or options.get(key) or "" for key in ("encoding", "delimiter")} if isinstance(stated, dict) else {}
-    header = stated.get("header", options.get("header")) if isinstance(stated, dict) else None
-    table = open_table(stream, header=header, **told)
+    options_of = ("encoding", "delimiter", "header")
+    said = (options or {}) | ({k: v for k, v in stated.items() if k in options_of} if isinstance(stated, dict) else {})
+    table = open_table(stream, **{key: said.get(key) for key in options_of})
     mapping = mappings.read(stated, table.columns, kind=table.kind)
     organisation = Organisation.get()
     zone = ZoneInfo(organisation.time_zone)
@@ -94,7 +93,8 @@ def lost_reason():
 
 def rehearse(opened_file, *, on_progress=None):
     """Counts of what the import would do, and its file of errors (or None); changes nothing in the database."""
-    counts, overlay, errors = Counter(dict.fromkeys(COUNTS, 0)), import_match.Overlay(), ErrorFile(opened_file.table.columns)
+    counts, errors = Counter(dict.fromkeys(COUNTS, 0)), ErrorFile(opened_file.table.columns)
+    overlay = import_match.Overlay()
     try:
         for records in opened_file.chunks():
             world = import_match.load(records, lock=False, overlay=overlay)
@@ -120,7 +120,9 @@ def carry_out(job, opened_file, *, then, until=None):
     ``until``: a time.monotonic() after which no further chunk is begun.
     """
     for records in opened_file.chunks(skip=job.rows):
-        _with_patience(lambda records=records: _chunk(job, records, opened_file.mapping, then))
+        grown = _with_patience(lambda records=records: _chunk(job, records, opened_file.mapping, then))
+        for name, more in grown.items():
+            setattr(job, name, getattr(job, name) + more)
         if until is not None and time.monotonic() >= until:
             return False
     return True
@@ -140,7 +142,7 @@ def _with_patience(step):
 
 @transaction.atomic
 def _chunk(job, records, mapping, then):
-    """Match, write and count one chunk. Raises Overtaken where another process has done it meanwhile."""
+    """Match, write and count one chunk; returns by how much each count grew. Raises Overtaken where another did it."""
     row = Import.objects.select_for_update().select_related(None).get(pk=job.pk)
     if row.rows != job.rows or row.state != State.RUNNING:
         raise Overtaken
@@ -155,12 +157,7 @@ def _chunk(job, records, mapping, then):
     warned = sum(bool(r.record.warnings) for r in results if r.state != "failed")
     grown = {name: counts[name] for name in COUNTS} | {"rows": len(records), "warned": warned}
     Import.objects.filter(pk=job.pk).update(**{name: F(name) + more for name, more in grown.items()})
-    transaction.on_commit(lambda: _count(job, grown))
-
-
-def _count(job, grown):
-    for name, more in grown.items():
-        setattr(job, name, getattr(job, name) + more)
+    return grown
 
 
 @transaction.atomic
@@ -205,7 +202,7 @@ class ErrorFile:
 
     def add(self, line, cells, reason):
         if self.file is None:
-            self.file = tempfile.TemporaryFile("w+", encoding="utf-8-sig", newline="")
+            self.file = tempfile.TemporaryFile("w+", encoding="utf-8-sig", newline="")  # noqa: SIM115 - closed by save()
             self.writer = csv.writer(self.file, delimiter=";", lineterminator="\r\n")
             self._write([*self.columns, _("Line"), _("Reason")])
         cells = ((cells or []) + [""] * len(self.columns))[: len(self.columns)]

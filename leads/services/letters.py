@@ -5,13 +5,14 @@ from email.utils import formataddr
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 
 from crm.core.jobs import enqueue
 from crm.core.models import Organisation
+from crm.core.recent import recent
 from leads import letters
 from leads.models import Kind, Message, MessageLink, Template
 from leads.models.messages import new_token
@@ -96,14 +97,12 @@ def sender_of(user, organisation):
     return f'"{name}" <{address}>' if name else formataddr(("", address))
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def write(lead, *, kind, subject, text, by=None, template=None, dedup=None, deal=None):
     """Queue a letter to the lead's address and note it on the timeline; returns the Message.
 
     ``dedup``: the same key said twice is one letter, the first. Raises ValidationError for links that must not be sent.
     """
-    if dedup and (former := Message.objects.filter(dedup=dedup).first()):
-        return former
     if faults := list(letters.link_faults(text, back_office())):
         raise ValidationError({"text": faults})
     organisation = Organisation.get()
@@ -126,9 +125,12 @@ def _insert(row):
     if row.dedup is None:
         row.save(force_insert=True)
         return row, True
-    Message.objects.bulk_create([row], ignore_conflicts=True)
-    kept = Message.objects.get(dedup=row.dedup)
-    return kept, kept.token == row.token
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+        return row, True
+    except IntegrityError:
+        return Message.objects.get(dedup=row.dedup), False
 
 
 def _compose(row, text, language):
@@ -153,8 +155,6 @@ def notify_by_mail(user, subject, text, dedup=None):
     """A notice to a colleague's own mailbox; returns the Message, None where the colleague has no address."""
     if not user.email or not user.is_active:
         return None
-    if dedup and (former := Message.objects.filter(dedup=dedup).first()):
-        return former
     composed = letters.compose(text)
     row, is_new = _insert(
         Message(
@@ -174,7 +174,12 @@ def notify_by_mail(user, subject, text, dedup=None):
     return row
 
 
+@recent
+def _welcomes():
+    return {t.language: t for t in Template.objects.filter(is_welcome=True, is_active=True, kind="letter")}
+
+
 def welcome_template(language):
     """The active welcome letter in this language, else in the organisation's; None when there is none."""
-    found = {t.language: t for t in Template.objects.filter(is_welcome=True, is_active=True, kind="letter")}
+    found = _welcomes()
     return found.get(language) or found.get(Organisation.get().language)

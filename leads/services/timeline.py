@@ -5,7 +5,7 @@ from django.db.models.functions import Now
 
 from crm.core.copying import blank, copy_in, copy_objects
 from crm.core.jobs import enqueue, enqueue_many
-from leads.models import Interaction, Lead, Person
+from leads.models import Interaction, Kind, Lead, Person
 from leads.models.interactions import HUMAN_TOUCHES, REACTING
 
 # Noise of the machine's own doing does not lift a card in the lists; what makes a card finds it on top already.
@@ -44,7 +44,7 @@ def record(subject, kind, /, *, by=None, at=None, text="", deal=None, submission
     if at is not None:
         row.at = at
     row.save(force_insert=True)
-    if lead and kind not in QUIET:
+    if lead and kind not in QUIET and not (by is None and kind == Kind.EMAIL_OUT):
         lift(lead, answered=by is not None and kind in HUMAN_TOUCHES)
     if lead and kind in REACTING:
         enqueue("crm.react", row.pk)

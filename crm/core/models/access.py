@@ -124,6 +124,11 @@ class User(AbstractUser):
     def can_export(self):
         return self.may_export or self.role in {Role.HEAD, Role.ADMIN}
 
+    @property
+    def may_import(self):
+        """Bring in lists."""
+        return self.role in {Role.HEAD, Role.MARKETER, Role.ADMIN}
+
     def save(self, *args, **kwargs):
         # The role decides who enters the admin: one fact, not two that can part.
         self.is_staff = self.is_superuser = self.role == Role.ADMIN

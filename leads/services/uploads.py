@@ -1,0 +1,100 @@
+"""A list in the browser: taken in, looked at, mapped, tried, started; each step is a state of its row."""
+
+from itertools import islice
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from crm.core.jobs import enqueue
+from crm.core.models import AuditEntry
+from leads.importing import mapping as mappings
+from leads.importing.table import open_table
+from leads.models import Import
+from leads.services.importing import begin
+
+PREVIEW = 10  # rows
+SHOWN = 80  # characters of a cell
+State = Import.State
+
+
+class WrongStep(Exception):
+    """Somebody, or another tab, has taken the import further meanwhile."""
+
+
+def look(stream, **said):
+    """(options, suggested mapping document) of an uploaded file; raises Unreadable."""
+    table = open_table(stream, **said)
+    rows = [row.cells for row in islice(table.rows, PREVIEW * 3) if row.cells][:PREVIEW]
+    width = len(table.columns)
+    preview = [[cell[:SHOWN] for cell in (cells + [""] * width)[:width]] for cells in rows]
+    options = table.options | {"columns": table.columns, "preview": preview}
+    return options, {"columns": mappings.suggest(table.columns, kind=table.kind)}
+
+
+@transaction.atomic
+def take_in(file, source, *, by):
+    """An Import of an uploaded file, ready to be mapped as its source's last list of the same columns was.
+
+    Raises Unreadable.
+    """
+    options, suggested = look(file)
+    file.seek(0)
+    job = Import.objects.create(
+        source=source, by=by, file=file, file_name=file.name[:200], size=file.size, options=options,
+        mapping=_remembered(source, options["columns"]) or suggested,
+    )  # fmt: skip
+    details = {"import": job.pk, "size": job.size}
+    AuditEntry.objects.create(user=by, action="import", subject=job.file_name, details=details)
+    return job
+
+
+def _remembered(source, columns):
+    for last in Import.objects.filter(source=source, state=State.DONE).exclude(mapping={})[:5]:
+        if last.options.get("columns") == columns:
+            return last.mapping
+    return None
+
+
+def reread(job, *, encoding, delimiter, header):
+    """Look at the file anew, with what the user says of it; raises Unreadable or WrongStep."""
+    with job.file.open("rb") as stream:
+        options, suggested = look(stream, encoding=encoding, delimiter=delimiter, header=header)
+    known = set(job.mapping.get("columns", {})) <= set(options["columns"])
+    changes = {"options": options, "mapping": job.mapping if known and job.mapping else suggested}
+    waiting = Import.objects.filter(pk=job.pk, state__in=[State.READY, State.CHECKED])
+    if not waiting.update(state=State.READY, **changes):
+        raise WrongStep(_("This list is being imported already."))
+
+
+@transaction.atomic
+def try_out(job, mapping):
+    """Keep the mapping and try the import without a trace, in the background."""
+    changes = {"mapping": mapping, "state": State.CHECKING, "forecast": {}, "error": "", "error_file": ""}
+    if not Import.objects.filter(pk=job.pk, state__in=[State.READY, State.CHECKED]).update(**changes):
+        raise WrongStep(_("This list is being imported already."))
+    enqueue("crm.try_import", job.pk)
+
+
+@transaction.atomic
+def start(job, *, by):
+    """Carry out in the background what was tried. Raises WrongStep, or Unreadable where there is no funnel."""
+    row = Import.objects.select_for_update().get(pk=job.pk)
+    if row.state != State.CHECKED:
+        raise WrongStep(_("This list is being imported already."))
+    begin(row)
+    details = {"import": row.pk, "started": True}
+    AuditEntry.objects.create(user=by, action="import", subject=row.file_name, details=details)
+    enqueue("crm.import", f"{row.pk}:0")
+
+
+@transaction.atomic
+def discard(job):
+    """Forget a list that was not started, with its file."""
+    row = Import.objects.select_for_update().get(pk=job.pk)
+    if row.state in {State.RUNNING, State.DONE} or row.rows:
+        raise WrongStep(_("What was imported cannot be discarded."))
+    name, storage = row.file.name, row.file.storage
+    row.delete()
+    transaction.on_commit(lambda: storage.delete(name) if name else None)
+
+
