@@ -1,6 +1,6 @@
 // The server side of a board: post a card's new stage, take the answer, put the card back when it is refused.
 // 200 → the card's new HTML (and column heads out of band) · 422 → the card returns, the form that asks what lacks opens
-// in the dialog · 409 → the card returns, its columns are read anew · 403, 404, no network → the card returns.
+// in the dialog · 409 → the card returns, the columns are read anew · 403, 404, no network → the card returns.
 // Event "board:refresh" {columns: [stage, …]} reads columns anew (HX-Trigger of the 422 form, once it is filled in).
 const moving = new WeakMap();
 
@@ -29,7 +29,6 @@ export const placeOf = (card) => ({ list: card.parentNode, next: card.nextElemen
 
 export const send = async (card, home) => {
   moving.set(card, home);
-  home.columns = [columnOf(home.list), columnOf(card)];
   card.classList.add("is-saving");
   const before = card.nextElementSibling?.dataset?.card ?? "";
   const values = { stage: columnOf(card).dataset.stage, version: card.dataset.version ?? "", before };
@@ -55,7 +54,7 @@ const answer = (event) => {
     event.detail.swapOverride = "innerHTML";
   } else if (status === 409) {
     event.detail.isError = true; // session.js says so unless the server did
-    reload(moving.get(card).columns);
+    reload(document.querySelectorAll("[data-board] [data-column-url]")); // the other person may have put it anywhere
   }
 };
 
