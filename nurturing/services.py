@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from crm.core.jobs import clock, enqueue
 from crm.core.models import Organisation
+from crm.core.recent import recent
 from leads import conditions
 from leads.models import Interaction, Kind, Lead, Message, Status
 from leads.services import letters, optouts
@@ -29,7 +30,10 @@ CHUNK = 1000
 # --- Welcome ---------------------------------------------------------------------------------------------------------
 def greet(lead, interaction):
     """One welcome letter per new enquiry, from the owner's name (so after the owner is found); the Message or None."""
-    if lead.is_imported or not lead.email or optouts.is_opted_out(lead.email) or _greeted_lately(lead.email):
+    if lead.is_imported or not lead.email:
+        return None
+    known = interaction.details.get("returning")  # of a new address the claim asks, as before every letter
+    if known and (optouts.is_opted_out(lead.email) or _greeted_lately(lead.email)):
         return None
     template = letters.welcome_template(letters.language_of(lead))
     if template is None:
@@ -48,12 +52,16 @@ def _greeted_lately(address):
 
 
 # --- In and out ------------------------------------------------------------------------------------------------------
+@recent
+def enrolling():
+    """Active sequences that enrol by themselves."""
+    return list(Sequence.objects.filter(is_active=True, enrols_by_rule=True))
+
+
 def enrol(lead, interaction=None):
     """Enrol the lead into each active sequence whose condition it meets; returns the new enrolments."""
-    if lead.is_imported or lead.status != Status.OPEN or optouts.is_opted_out(lead.email):
-        return []
-    rules = list(Sequence.objects.filter(is_active=True, enrols_by_rule=True))
-    if not rules:
+    rules = enrolling()
+    if not rules or lead.is_imported or lead.status != Status.OPEN or optouts.is_opted_out(lead.email):
         return []
     loaded = Lead.objects.select_related("source", "first_origin", "stage").get(pk=lead.pk)
     facts = conditions.facts_of(loaded)

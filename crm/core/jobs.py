@@ -108,14 +108,12 @@ def _run_one(job_pk):
     token = _fresh.set(fresh)
     try:
         with transaction.atomic():
-            row = Job.objects.select_for_update(skip_locked=True).filter(pk=job_pk, dead=False).first()
-            if row is None:
-                return []  # done, dead, or another worker is at it
-            if row.task not in _alone:
-                row.delete()  # first, so that the work may set the same job anew for later
-                _run[row.task](row.ref)
+            if taken := _take(job_pk):
+                task, ref = taken
+                _run[task](ref)
                 return fresh
-        _run_alone(row)
+        if row := Job.objects.filter(pk=job_pk, dead=False, task__in=_alone).first():
+            _run_alone(row)
         return fresh
     except Exception as error:
         log.exception("job %s failed", job_pk)
@@ -125,6 +123,20 @@ def _run_one(job_pk):
         return []
     finally:
         _fresh.reset(token)
+
+
+def _take(job_pk):
+    """(task, ref) of the job, its row deleted: first, so that the work may set the same job anew for later.
+
+    None when it is done, dead, in another worker's hands, or one that owns its transactions.
+    """
+    sql = """
+        delete from core_job where id = (
+          select id from core_job where id = %s and not dead and task <> all(%s) for update skip locked)
+        returning task, ref"""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [job_pk, list(_alone)])
+        return cursor.fetchone()
 
 
 class Run:

@@ -38,7 +38,7 @@ def test_each_role_gets_what_the_registry_says_and_nothing_else(places, area):
         and pattern.name.partition(":")[0] == area
         and not matrix.REGISTRY[pattern.name].get("elsewhere")
     ]
-    assert matrix.violations(places, patterns) == []
+    assert "\n".join(matrix.violations(places, patterns)) == ""
 
 
 def test_the_admin_is_for_administrators(places):
@@ -60,15 +60,19 @@ def everything(self, user):
     return self
 
 
+def all_shares(self, user):
+    return [(self, None)]
+
+
 MUTANTS = {
     "leads without visible_to": (LeadQuerySet, "visible_to", everything, "leads:card"),
     "editable_by without visible_to": (LeadQuerySet, "editable_by", everything, "leads:note"),
     "marketers edit": (LeadQuerySet, "editable_by", LeadQuerySet.visible_to, "leads:reject"),
     "deals without visible_to": (DealQuerySet, "visible_to", everything, "deals:card"),
     "deals without editable_by": (DealQuerySet, "editable_by", everything, "deals:win"),
-    "tasks without visible_to": (TaskQuerySet, "editable_by", everything, "leads:task_done"),
-    "the list shows all": (LeadQuerySet, "visible_to", everything, "leads:list"),
-    "the deals board shows all": (DealQuerySet, "visible_to", everything, "deals:list"),
+    "tasks without editable_by": (TaskQuerySet, "editable_by", everything, "leads:task_done"),
+    "the list shows all": (LeadQuerySet, "shares", all_shares, "leads:list"),
+    "the deals board shows all": (DealQuerySet, "shares", all_shares, "deals:board"),
 }
 
 

@@ -27,6 +27,7 @@ class World:
     actors: dict  # name → user; None: nobody is signed in
     bundles: dict  # own, mate, other, nobody → Bundle
     fixed: dict  # parameters that belong to nobody
+    clients: dict = field(default_factory=dict)  # name of an actor → signed-in client
 
 
 def bundle(label, owner, sequence, source):

@@ -229,7 +229,7 @@ WORK = ["home", "leads:list", "leads:board", "deals:list", "deals:board", "leads
     [
         ("rep", ["routing:fairness", "analytics:index"]),
         ("head", ["routing:fairness", "analytics:index", "nurturing:index", "leads:receipts"]),
-        ("marketer", ["analytics:index", "nurturing:index"]),
+        ("marketer", ["analytics:index", "nurturing:index", "leads:receipts"]),
         ("admin", ["routing:fairness", "analytics:index", "nurturing:index", "leads:receipts", "admin:index"]),
     ],
 )

@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from crm.core.models import Job, Organisation
+from crm.core.jobs import drain
 from leads.models import Interaction, Kind, Message, Task, Template
 from leads.services import optouts
 from leads.services.timeline import record
@@ -194,8 +195,8 @@ def welcome(db):
     )
 
 
-def enquiry(lead):
-    return record(lead, Kind.CAPTURED)
+def enquiry(lead, **details):
+    return record(lead, Kind.CAPTURED, **details)
 
 
 def test_one_welcome_per_enquiry_from_the_owners_name(lead, welcome, rep):
@@ -209,7 +210,7 @@ def test_one_welcome_per_enquiry_from_the_owners_name(lead, welcome, rep):
 def test_an_address_is_greeted_once_a_day_however_often_the_form_comes(lead, welcome, rep):
     services.greet(lead, enquiry(lead))
     twin = LeadFactory(owner=rep, email=lead.email, person=lead.person)
-    assert services.greet(twin, enquiry(twin)) is None
+    assert services.greet(twin, enquiry(twin, returning=True)) is None
 
 
 @pytest.mark.parametrize("fields", [{"is_imported": True}, {"email": ""}])
@@ -220,7 +221,15 @@ def test_imported_and_unreachable_leads_are_not_greeted(rep, welcome, fields):
 
 def test_who_has_opted_out_is_not_greeted(lead, welcome):
     optouts.opt_out(lead.email)
-    assert services.greet(lead, enquiry(lead)) is None
+    assert services.greet(lead, enquiry(lead, returning=True)) is None
+
+
+def test_a_new_person_of_an_opted_out_address_is_found_at_the_claim(lead, welcome):
+    optouts.opt_out(lead.email)
+    message = services.greet(lead, enquiry(lead))
+    drain()
+    message.refresh_from_db()
+    assert message.state == "skipped"
 
 
 def test_the_welcome_speaks_the_leads_language_else_the_organisations(rep, welcome):
