@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from django.db import connections
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from analytics.scope import DB
 from analytics.tables import Cell, Column, Table, ratio
@@ -56,9 +57,7 @@ def _facts(kind, keys):
 
 
 def pipeline_of(kind, scope):
-    if scope.pipeline and scope.pipeline.kind == kind:
-        return scope.pipeline
-    return Pipeline.objects.using(DB).filter(kind=kind, is_default=True).first()
+    return scope.pipelines.get(kind)
 
 
 def cohort(kind, scope):
@@ -121,7 +120,7 @@ def _columns():
         Column(_("Of enquiries"), "percent"),
         Column(_("Moved on")),
         Column(_("Conversion"), "percent", _("Moved on ÷ entered")),
-        Column(_("Lost")),
+        Column(pgettext("funnel", "Lost")),
         Column(_("Still here")),
         Column(_("Skipped"), hint=_("Passed over this stage; not among the entered")),
         Column(_("Returned"), hint=_("Were here and went back; not among the entered")),

@@ -40,6 +40,9 @@ class World:
     book: object
     currency: str
 
+    def __post_init__(self):
+        self.candidates = {m.pk: (str(m), m.weight) for m in self.managers}
+
 
 def build():
     """Make or find the company; returns the World."""

@@ -41,6 +41,7 @@ from scoring.rules import (
     qualification_of,
 )
 
+ZERO = Decimal(0)
 MINUTE, HOUR, DAY = 60, 3600, 86400
 QUIET = {"band_changed", "qualified", "owner_changed", "parked", "email_opened", "task_set"}
 BROWSER = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36"
@@ -129,15 +130,15 @@ class Life:
         self.receipt = self.receive("lead")
         self.tables[Touch].add(
             person_id=self.person, lead_id=self.lead, submission_id=self.receipt, at=self.created,
-            origin_id=self.origin.pk, marks=self.marks,
+            origin_id=self.origin.id, marks=self.marks,
         )  # fmt: skip
         if world.consent:
             self.tables[Consent].add(
-                person_id=self.person, text_id=world.consent.pk, submission_id=self.receipt, given_at=self.created
+                person_id=self.person, text_id=world.consent.id, submission_id=self.receipt, given_at=self.created
             )
         self.tell(Kind.CAPTURED, self.created, text=self.fields["need"], source=self.source.name)
         self.tables[StageMove].add(
-            lead_id=self.lead, kind="entered", to_stage_id=world.lead_stages[0].pk, at=self.created
+            lead_id=self.lead, kind="entered", to_stage_id=world.lead_stages[0].id, at=self.created
         )
         for _view in range(rng.choice([0, 0, 0, 1, 2, 3])):
             page = rng.choice(world.words["pages"])
@@ -152,7 +153,7 @@ class Life:
         at = at or self.created
         alive = state in {"lead", "merged"}
         return self.tables[Submission].add(
-            receipt=uuid.UUID(int=self.rng.getrandbits(128)), source_id=self.source.pk, received_at=at, body=body,
+            receipt=uuid.UUID(int=self.rng.getrandbits(128)), source_id=self.source.id, received_at=at, body=body,
             path=f"/capture/{self.source.key}/", content_type="application/json", headers={}, state=state, reason=reason,
             sha256=hashlib.sha256(body).hexdigest(), parsed=parsed, warnings=[], judged_at=at + 1,
             person_id=self.person if alive else None, lead_id=self.lead if alive else None,
@@ -161,20 +162,21 @@ class Life:
     # --- Who works with them ------------------------------------------------------------------------------------------------
     def assign(self):
         world = self.world
+        on_leave = world.managers[-1].id if self.created > self.now - 3 * DAY else None
         present = [
-            Candidate(user=m.pk, name=str(m), weight=m.weight, debt=world.debts.get(m.pk, Decimal(0)))
-            for m in world.managers
-            if not (m is world.managers[-1] and self.created > self.now - 3 * DAY)  # on leave
+            Candidate(user=user, name=name, weight=weight, debt=world.debts.get(user, ZERO))
+            for user, (name, weight) in world.candidates.items()
+            if user != on_leave
         ]
         receiver, deltas = turn(present)
         for user, delta in deltas.items():
-            world.debts[user] = world.debts.get(user, Decimal(0)) + delta
-            self.world_deltas[user] = self.world_deltas.get(user, Decimal(0)) + delta
+            world.debts[user] = world.debts.get(user, ZERO) + delta
+            self.world_deltas[user] = self.world_deltas.get(user, ZERO) + delta
         self.world_given[receiver.user] = self.world_given.get(receiver.user, 0) + 1
-        self.owner = next(m for m in world.managers if m.pk == receiver.user)
+        self.owner = next(m for m in world.managers if m.id == receiver.user)
         self.assigned = min(self.now, self.created + self.rng.randint(1, 20))
         step = {
-            "rule": world.routing.pk, "name": world.routing.name, "matched": True, "strategy": "evenly",
+            "rule": world.routing.id, "name": world.routing.name, "matched": True, "strategy": "evenly",
             "test": world.routing.condition, "given": receiver.user, "more": len(present) - 1,
             "candidates": [{
                 "user": receiver.user, "name": receiver.name, "at_work": True, "before": str(receiver.debt),
@@ -182,9 +184,9 @@ class Life:
             }],
         }  # fmt: skip
         self.assignment = self.tables[Assignment].add(
-            lead_id=self.lead, to_owner_id=self.owner.pk, how="rule", at=self.assigned, trace=[step]
+            lead_id=self.lead, to_owner_id=self.owner.id, how="rule", at=self.assigned, trace=[step]
         )
-        facts = {"how": "rule", "assignment": self.assignment, "from": None, "to": self.owner.pk}
+        facts = {"how": "rule", "assignment": self.assignment, "from": None, "to": self.owner.id}
         self.tell(Kind.OWNER_CHANGED, self.assigned, name=str(self.owner), **facts)
 
     def greet(self):
@@ -194,7 +196,7 @@ class Life:
         opened = self.after(8 * HOUR) if self.chance(0.45) else None
         opened = opened if opened and opened < self.now else None
         message = self.tables[Message].add(
-            kind="welcome", lead_id=self.lead, person_id=self.person, template_id=self.world.welcome.pk,
+            kind="welcome", lead_id=self.lead, person_id=self.person, template_id=self.world.welcome.id,
             dedup=f"welcome:s{self.receipt}", token=f"{self.rng.getrandbits(144):036x}"[:32],
             sender=f"{self.owner} <sales@example.test>", to=self.fields["email"], subject=text["welcome"],
             text=text["welcome_text"], state="sent", created_at=at, claimed_at=at, sent_at=at, first_open_at=opened,
@@ -236,14 +238,14 @@ class Life:
     def call(self):
         result = self.rng.choice(["reached", "reached", "reached", "no_answer", "callback"])
         said = self.rng.choice(self.world.words["calls"])
-        self.tell(Kind.CALL, self.at, by=self.owner.pk, text=said, result=result, direction="out")
+        self.tell(Kind.CALL, self.at, by=self.owner.id, text=said, result=result, direction="out")
 
     def next_thing(self):
         draw = self.rng.random()
         if draw < 0.22:
             self.call()
         elif draw < 0.32:
-            self.tell(Kind.NOTE, self.at, by=self.owner.pk, text=self.rng.choice(self.world.words["notes"]))
+            self.tell(Kind.NOTE, self.at, by=self.owner.id, text=self.rng.choice(self.world.words["notes"]))
         elif draw < 0.36 and self.fields["email"]:
             self.tell(Kind.REPLIED, self.at)
         elif draw < 0.39:
@@ -267,23 +269,23 @@ class Life:
         if any(not self.fields.get(name) for name in target.required_fields):
             self.fields["need"] = self.fields["need"] or self.world.words["needs"][0].format(self.product.name, 3)
         kind = "moved" if to == self.stage + 1 else "skipped" if to > self.stage else "returned"
-        self.book(kind, source.pk, target.pk)
-        self.tell(Kind.STAGE_MOVED, self.at, by=self.owner.pk, move=kind, **{"from": source.name, "to": target.name})
+        self.book(kind, source.id, target.id)
+        self.tell(Kind.STAGE_MOVED, self.at, by=self.owner.id, move=kind, **{"from": source.name, "to": target.name})
         self.stage, self.entered = to, self.at
 
     def book(self, kind, source, target, reason=None):
         self.moves += 1
         self.tables[StageMove].add(
-            lead_id=self.lead, kind=kind, from_stage_id=source, to_stage_id=target, at=self.at, by_id=self.owner.pk,
+            lead_id=self.lead, kind=kind, from_stage_id=source, to_stage_id=target, at=self.at, by_id=self.owner.id,
             reason_id=reason, seconds=int(self.at - self.entered),
         )  # fmt: skip
 
     def close(self, status, reason=None):
-        stage = self.world.lead_stages[self.stage].pk
+        stage = self.world.lead_stages[self.stage].id
         self.status, self.closed, self.reason = status, self.at, reason
-        self.book(status, stage, stage, reason and reason.pk)
+        self.book(status, stage, stage, reason and reason.id)
         if status == "rejected":
-            self.tell(Kind.REJECTED, self.at, by=self.owner.pk, reason=reason.name)
+            self.tell(Kind.REJECTED, self.at, by=self.owner.id, reason=reason.name)
 
     # --- Money ------------------------------------------------------------------------------------------------------------
     def convert(self):
@@ -294,8 +296,8 @@ class Life:
         opened = entered = self.at
         sums = {"amount": str(amount), "currency": self.world.currency}
         title = f"{self.product.name}: {self.fields['company_name'] or self.name}"[:200]
-        self.tell(Kind.CONVERTED, self.at, by=self.owner.pk, deal=self.deal, title=title, **sums)
-        self.deal_move("entered", None, stages[0].pk, 0, amount)
+        self.tell(Kind.CONVERTED, self.at, by=self.owner.id, deal=self.deal, title=title, **sums)
+        self.deal_move("entered", None, stages[0].id, 0, amount)
         place, status, closed, reason, moves, active = 0, "open", None, None, 0, self.at
         expected = opened + self.rng.uniform(20, 60) * DAY
         while status == "open":
@@ -304,32 +306,32 @@ class Life:
                 break
             self.at = active = at
             draw, moves = self.rng.random(), moves + 1
-            here = stages[place].pk
+            here = stages[place].id
             if draw < 0.14:
                 status, closed, reason = "lost", at, self.rng.choice(self.world.deal_reasons)
-                self.deal_move("lost", here, here, at - entered, amount, reason.pk)
-                self.tell(Kind.DEAL_LOST, at, self.owner.pk, deal=self.deal, title=title, reason=reason.name, **sums)
+                self.deal_move("lost", here, here, at - entered, amount, reason.id)
+                self.tell(Kind.DEAL_LOST, at, self.owner.id, deal=self.deal, title=title, reason=reason.name, **sums)
             elif place < len(stages) - 1:
-                self.deal_move("moved", here, stages[place + 1].pk, at - entered, amount)
+                self.deal_move("moved", here, stages[place + 1].id, at - entered, amount)
                 facts = {"move": "moved", "from": stages[place].name, "to": stages[place + 1].name, "title": title}
-                self.tell(Kind.DEAL_MOVED, at, self.owner.pk, deal=self.deal, **facts)
+                self.tell(Kind.DEAL_MOVED, at, self.owner.id, deal=self.deal, **facts)
                 place, entered = place + 1, at
             else:
                 status, closed = "won", at
                 self.deal_move("won", here, here, at - entered, amount)
-                self.tell(Kind.DEAL_WON, at, self.owner.pk, deal=self.deal, title=title, **sums)
+                self.tell(Kind.DEAL_WON, at, self.owner.id, deal=self.deal, title=title, **sums)
         due = self.task(opened, active, self.deal) if status == "open" and self.chance(0.8) else None
         self.tables[Deal].add(
             id=self.deal, person_id=self.person, company_id=self.company, lead_id=self.lead, title=title, amount=amount,
             currency=self.world.currency, expected_close=when(expected).date(), pipeline_id=stages[0].pipeline_id,
-            stage_id=stages[place].pk, status=status, stage_entered_at=entered, version=moves, closed_at=closed,
-            lost_reason_id=reason and reason.pk, owner_id=self.owner.pk, team_id=self.owner.team_id, created_at=opened,
+            stage_id=stages[place].id, status=status, stage_entered_at=entered, version=moves, closed_at=closed,
+            lost_reason_id=reason and reason.id, owner_id=self.owner.id, team_id=self.owner.team_id, created_at=opened,
             active_at=active, next_step_at=due,
         )  # fmt: skip
 
     def deal_move(self, kind, source, target, seconds, amount, reason=None):
         self.tables[DealStageMove].add(
-            deal_id=self.deal, kind=kind, from_stage_id=source, to_stage_id=target, at=self.at, by_id=self.owner.pk,
+            deal_id=self.deal, kind=kind, from_stage_id=source, to_stage_id=target, at=self.at, by_id=self.owner.id,
             reason_id=reason, seconds=int(seconds), amount=amount,
         )  # fmt: skip
 
@@ -340,7 +342,7 @@ class Life:
         title = self.rng.choice(self.world.words["tasks"])
         self.tables[Task].add(
             person_id=self.person, lead_id=self.lead, deal_ref=deal, title=title, due_at=due,
-            assignee_id=self.owner.pk, by_id=self.owner.pk, created_at=active,
+            assignee_id=self.owner.id, by_id=self.owner.id, created_at=active,
         )  # fmt: skip
         return due
 
@@ -379,7 +381,7 @@ class Life:
     def evidence(self, change, key, at, decays):
         table, rule = self.tables[Evidence], change.rule
         steps, left = decay_steps(change.points, decays, rule.half_life, until=when(self.now))
-        common = {"lead_id": self.lead, "rule_id": rule.pk, "kind": rule.kind, "interaction_id": key}
+        common = {"lead_id": self.lead, "rule_id": rule.id, "kind": rule.kind, "interaction_id": key}
         origin = table.add(points=change.points, why=change.why, at=at, decays_at=left, **common)
         for step, points, due in steps:
             table.add(points=points, step=step, origin_id=origin, at=due, **common)
@@ -413,11 +415,11 @@ class Life:
         is_open = self.status == "open"
         due = self.task(self.created, self.at) if is_open and self.answered and self.chance(0.75) else None
         self.tables[Lead].add(
-            id=self.lead, person_id=self.person, company_id=self.company, source_id=self.source.pk,
-            first_origin_id=self.origin.pk, last_origin_id=self.origin.pk, first_campaign=self.campaign,
-            last_campaign=self.campaign, pipeline_id=stage.pipeline_id, stage_id=stage.pk, status=self.status,
+            id=self.lead, person_id=self.person, company_id=self.company, source_id=self.source.id,
+            first_origin_id=self.origin.id, last_origin_id=self.origin.id, first_campaign=self.campaign,
+            last_campaign=self.campaign, pipeline_id=stage.pipeline_id, stage_id=stage.id, status=self.status,
             stage_entered_at=self.entered, version=self.moves, closed_at=self.closed,
-            rejected_reason_id=self.reason and self.reason.pk, owner_id=self.owner.pk, team_id=self.owner.team_id,
+            rejected_reason_id=self.reason and self.reason.id, owner_id=self.owner.id, team_id=self.owner.team_id,
             assigned_at=self.assigned, score=score, fit=fit, engagement=score - fit, band=band, qualification=level,
             mql_at=reached[1], sql_at=reached[2], created_at=self.created, active_at=active,
             waiting_since=self.created if is_open and not self.answered else None, answered_at=self.answered,

@@ -1,6 +1,7 @@
 """Template tags of the interface: icons, money, phones, times, badges. Builtins of every template (settings)."""
 
-from datetime import timedelta
+import functools
+from datetime import time, timedelta
 from decimal import Decimal, InvalidOperation
 
 import phonenumbers
@@ -23,6 +24,18 @@ SYMBOLS = {"RUB": "₽", "KZT": "₸", "UAH": "₴", "USD": "$", "EUR": "€", "
 AVATAR_HUES = 8
 
 
+def kept(make):
+    """Keep what was made for each language: a page asks for the same icons, dates and figures hundreds of times."""
+    cached = functools.lru_cache(maxsize=8192, typed=True)(lambda _language, *args: make(*args))
+
+    @functools.wraps(make)
+    def found(*args):
+        return cached(get_language(), *args)
+
+    return found
+
+
+@kept
 def _locale():
     try:
         return Locale.parse((get_language() or "en").replace("-", "_"))
@@ -32,6 +45,8 @@ def _locale():
 
 def _number(value):
     """``value`` as a Decimal, or None for what is no number (a template never fails on data)."""
+    if type(value) is int:
+        return Decimal(value)
     if value is None or value == "":
         return None
     try:
@@ -45,6 +60,11 @@ def _number(value):
 @register.simple_tag
 def icon(name, label="", css=""):
     """``{% icon "phone" %}`` decorative, ``{% icon "phone" label=_("Call") %}`` with a name of its own."""
+    return _icon(str(name), str(label), str(css))
+
+
+@kept
+def _icon(name, label, css):
     aria = format_html('role="img" aria-label="{}"', label) if label else mark_safe('aria-hidden="true"')  # noqa: S308
     return format_html(
         '<svg class="icon{}" {} focusable="false"><use href="{}#{}"></use></svg>',
@@ -66,6 +86,11 @@ def money(value, currency="RUB"):
     number, currency = _number(value), currency or "RUB"
     if number is None:
         return NOTHING
+    return _money(number, str(currency))
+
+
+@kept
+def _money(number, currency):
     whole = number == number.to_integral_value()
     locale = _locale()
     pattern = locale.currency_formats["standard"].pattern
@@ -83,6 +108,11 @@ def money_short(value, currency="RUB"):
         return NOTHING
     if abs(number) < 1000:
         return money(number.quantize(Decimal(1)), currency)
+    return _money_short(number, str(currency))
+
+
+@kept
+def _money_short(number, currency):
     return _with_symbol(
         format_compact_currency(number, currency, locale=_locale(), fraction_digits=1).replace(",0\xa0", "\xa0"),
         currency,
@@ -93,23 +123,32 @@ def money_short(value, currency="RUB"):
 def num(value):
     """A number with grouped thousands."""
     number = _number(value)
-    return NOTHING if number is None else format_decimal(number, locale=_locale())
+    return NOTHING if number is None else _num(number)
+
+
+@kept
+def _num(number):
+    return format_decimal(number, locale=_locale())
 
 
 @register.filter
 def percent(value):
     """A share (0.253) as "25.3 %"."""
     number = _number(value)
-    return NOTHING if number is None else format_percent(number, locale=_locale(), format=_percent_pattern())
+    return NOTHING if number is None else _percent(number)
 
 
-def _percent_pattern():
-    return _locale().percent_formats[None].pattern.replace("#,##0", "#,##0.#")
+@kept
+def _percent(number):
+    pattern = _locale().percent_formats[None].pattern.replace("#,##0", "#,##0.#")
+    return format_percent(number, locale=_locale(), format=pattern)
 
 
 @register.filter
 def attr(value):
     """A number for an HTML or SVG attribute: a dot, no grouping, whatever the language."""
+    if type(value) is int:
+        return str(value)
     number = _number(value)
     return "0" if number is None else f"{number.normalize():f}"
 
@@ -117,7 +156,11 @@ def attr(value):
 @register.filter
 def phone(value):
     """E.164 as people of its country write it; anything else unchanged."""
-    text = str(value or "")
+    return _phone(str(value or ""))
+
+
+@kept
+def _phone(text):
     try:
         parsed = phonenumbers.parse(text)
     except phonenumbers.NumberParseException:
@@ -137,7 +180,12 @@ def duration(value):
     number = _number(value)
     if number is None:
         return NOTHING
-    left, parts = abs(int(number)), []
+    return _duration(abs(int(number)))
+
+
+@kept
+def _duration(left):
+    parts = []
     for unit, size in UNITS:
         count, rest = divmod(left, size)
         if count or (unit == "second" and not parts):
@@ -151,8 +199,8 @@ def duration(value):
 
 
 def _time_tag(moment, text, *, state="", css=""):
-    locale, local = _locale(), timezone.localtime(moment)
-    title = f"{format_date(local, 'full', locale=locale)}, {format_time(local, 'short', locale=locale)}"
+    local = timezone.localtime(moment)
+    title = f"{_full_date(local.date())}, {_clock(local.hour, local.minute)}"
     extra = format_html(' data-state="{}"', state) if state else ""
     return format_html(
         '<time class="{}" datetime="{}" title="{}"{}>{}</time>',
@@ -166,8 +214,32 @@ def _time_tag(moment, text, *, state="", css=""):
 
 def _day(local, now):
     """A date as short as it stays clear: "12 Nov", with the year only when it is another one."""
-    skeleton = "MMMd" if local.year == now.year else "yMMMd"
-    return format_skeleton(skeleton, local, locale=_locale())
+    return _date("MMMd" if local.year == now.year else "yMMMd", local.date())
+
+
+@kept
+def _date(skeleton, day):
+    return format_skeleton(skeleton, day, locale=_locale())
+
+
+@kept
+def _weekday(day):
+    return format_date(day, "EEE", locale=_locale())
+
+
+@kept
+def _full_date(day):
+    return format_date(day, "full", locale=_locale())
+
+
+@kept
+def _clock(hour, minute):
+    return format_time(time(hour, minute), "short", locale=_locale())
+
+
+@kept
+def _passed(seconds, add_direction=False):
+    return format_timedelta(timedelta(seconds=seconds), add_direction=add_direction, threshold=1, locale=_locale())
 
 
 @register.filter
@@ -181,6 +253,12 @@ def moment(value):
     return _day(local, now) if local.year == now.year else f"{local:%d.%m.%y}"
 
 
+def _rounded(delta):
+    """Seconds, in whole minutes from an hour on: nobody is told more, and the words are kept the longer."""
+    seconds = int(delta.total_seconds())
+    return seconds if abs(seconds) < 3600 else int(seconds / 60) * 60
+
+
 @register.simple_tag
 def ago(moment):
     """A past moment in relative words; after a month, the date."""
@@ -191,7 +269,7 @@ def ago(moment):
     if timedelta(0) <= passed < timedelta(minutes=1):
         text = _("just now")
     elif abs(passed) < timedelta(days=30):
-        text = format_timedelta(-passed, add_direction=True, threshold=1, locale=_locale())
+        text = _passed(-_rounded(passed), True)
     else:
         text = _day(local, now)
     return _time_tag(moment, text, css="ago")
@@ -207,17 +285,17 @@ def due(moment):
 
 
 def _due(moment, now):
-    locale, local, left = _locale(), timezone.localtime(moment), moment - now
+    local, left = timezone.localtime(moment), moment - now
     if left < timedelta(0):
-        return _("%(time)s overdue") % {"time": format_timedelta(left, threshold=1, locale=locale)}, "overdue"
+        return _("%(time)s overdue") % {"time": _passed(_rounded(left))}, "overdue"
     if left < timedelta(hours=1):
-        return format_timedelta(left, add_direction=True, threshold=1, locale=locale), "soon"
-    clock, days = format_time(local, "short", locale=locale), (local.date() - now.date()).days
+        return _passed(_rounded(left), True), "soon"
+    clock, days = _clock(local.hour, local.minute), (local.date() - now.date()).days
     if days == 0:
         return _("today, %(time)s") % {"time": clock}, "today"
     if days == 1:
         return _("tomorrow, %(time)s") % {"time": clock}, "later"
-    day = format_date(local, "EEE", locale=locale) if days < 6 else _day(local, now)
+    day = _weekday(local.date()) if days < 6 else _day(local, now)
     return f"{day}, {clock}", "later"
 
 
