@@ -4,6 +4,12 @@ A step is a function of the lead (locked) and the interaction. It touches only t
 leaves what goes out as rows (``Message``, ``Notice``, ``Job``).
 """
 
+from django.db import transaction
+
+from crm.core.funnel import GateRefused
+from crm.core.models import Organisation
+from deals.models import Deal
+from deals.services.funnel import convert
 from leads.models import Band, Kind
 from leads.services.alarms import tell_hot, turned_hot
 from nurturing import services as nurturing
@@ -40,6 +46,19 @@ def enrol(lead, interaction):
     nurturing.enrol(lead, interaction)
 
 
+def sell_again(lead, interaction):
+    """A client who has bought before comes back as a deal, where the company wants it so; the gates hold here too."""
+    returning = interaction.details.get("returning") and Organisation.get().returning == Organisation.Returning.DEAL
+    if not returning or not Deal.objects.filter(person=lead.person_id, status="won").exists():
+        return
+    try:
+        with transaction.atomic():
+            convert(lead)
+    except GateRefused:
+        return  # the lead stays on its funnel until somebody fills in what the gate asks for
+    lead.refresh_from_db()
+
+
 STOPS = {
     Kind.REPLIED: Why.REPLIED,
     Kind.UNSUBSCRIBED: Why.OPTED_OUT,
@@ -56,7 +75,7 @@ def stop_sequences(lead, interaction):
 
 REACTIONS = {
     # A new enquiry: judged, owned, welcomed.
-    Kind.CAPTURED: [score, assign, alarm, greet, enrol],
+    Kind.CAPTURED: [score, assign, alarm, greet, sell_again, enrol],
     # Again from somebody whose card is open; the owner has the task already.
     Kind.RECAPTURED: [score, assign, alarm, enrol],
     # What the client does.

@@ -9,7 +9,9 @@ from django.test.utils import CaptureQueriesContext
 from crm.automation import reactions
 from crm.automation.reactions import REACTIONS
 from crm.core.jobs import drain, run_job
-from crm.core.models import Job, Notice, User
+from crm.core.models import Job, Notice, Organisation, User
+from deals.models import Deal
+from deals.services.funnel import convert, win
 from leads.models import Assignment, Interaction, Kind, Lead, Message
 from leads.models.interactions import REACTING
 from leads.services.timeline import record
@@ -194,3 +196,15 @@ def test_eight_workers_at_one_lead_keep_the_cap_and_the_sum():
     lead.refresh_from_db()
     assert (lead.score, Evidence.objects.count(), recount()) == (30, 3, 0)
     assert not Job.objects.filter(task="crm.react").exists()
+
+
+@pytest.mark.parametrize(("wanted", "deals"), [("lead", 1), ("deal", 2)])
+def test_a_client_who_has_bought_comes_back_as_the_company_wants(rules, rep, wanted, deals):
+    Organisation.objects.update_or_create(pk=1, defaults={"returning": wanted})
+    bought = LeadFactory(owner=rep, need="windows")
+    win(convert(bought, by=rep, amount=1000), by=rep)
+    again = LeadFactory(person=bought.person, need="doors")
+    record(again, Kind.CAPTURED, returning=True)
+    drain()
+    again.refresh_from_db()
+    assert (again.status == "converted", Deal.objects.filter(person=bought.person).count()) == (wanted == "deal", deals)
