@@ -2,7 +2,9 @@
 
 import time
 
+from django.conf import settings
 from django.db import transaction
+from django.utils import translation
 
 from crm.core.jobs import clock, enqueue
 from deals.services.imports import book_won
@@ -37,12 +39,17 @@ def whole(job, opened):
     return importing.finish(job, opened.table.columns)
 
 
+def _language_of(job):
+    """The file of errors speaks the language of who asked for it."""
+    return translation.override((job.by and job.by.language) or settings.LANGUAGE_CODE)
+
+
 def go_on(pk, run):
     """A slice of an import in the background; its last transaction names the next one."""
     job = Import.objects.select_related("source__origin", "by").filter(pk=pk, state=Import.State.RUNNING).first()
     if job is None:
         return run.done()
-    with job.file.open("rb") as stream:
+    with job.file.open("rb") as stream, _language_of(job):
         try:
             opened = importing.opened(stream, job.mapping, job.source, options=job.options)
             through = importing.carry_out(job, opened, then=settle, until=time.monotonic() + SLICE)
@@ -62,10 +69,10 @@ def go_on(pk, run):
 
 def rehearse(pk, run):
     """The dry run of an uploaded list: its counts and errors go to the Import, nothing else is written."""
-    job = Import.objects.select_related("source__origin").filter(pk=pk, state=Import.State.CHECKING).first()
+    job = Import.objects.select_related("source__origin", "by").filter(pk=pk, state=Import.State.CHECKING).first()
     if job is None:
         return run.done()
-    with job.file.open("rb") as stream:
+    with job.file.open("rb") as stream, _language_of(job):
         try:
             opened = importing.opened(stream, job.mapping, job.source, options=job.options)
             counts, errors = importing.rehearse(

@@ -76,11 +76,18 @@ def encoding_of(stream):
 
 
 def _wide(head):
-    """UTF-16 without its mark: every other byte is zero where the text is Latin, digits or delimiters."""
-    even, odd = head[0::2].count(0), head[1::2].count(0)
-    if max(even, odd) * 8 < len(head) or min(even, odd) * 4 > max(even, odd):
+    """UTF-16 without its mark: the byte order under which it reads as text."""
+    scored = {name: _plausible(head.decode(name, "replace")) for name in ("utf-16-le", "utf-16-be")}
+    best = max(scored, key=scored.get)
+    if scored[best] < 0.95:
         raise Unreadable("binary", _("This is no list. CSV, XLSX and vCard files can be imported."))
-    return "utf-16-le" if odd > even else "utf-16-be"
+    return best
+
+
+def _plausible(text):
+    """The share of characters that stand in Latin, Greek or Cyrillic texts."""
+    good = sum(c in "\t\r\n" or " " <= c < "\u0530" or "\u2010" <= c < "\u2123" for c in text)
+    return good / max(len(text), 1)
 
 
 def _not_utf8(stream):

@@ -97,7 +97,7 @@ def _headed(kind, records, header, **options):
     place = next((n for n, row in enumerate(first) if row.cells and _filled(row.cells) * 2 > width), 0)
     stated = header if header is not None else bool(first[place].cells) and not _holds_contacts(first[place].cells)
     if not stated:
-        columns, rest = [_("Column %d") % n for n in range(1, width + 1)], first
+        columns, rest = [f"#{n}" for n in range(1, width + 1)], first
     elif not first[place].cells:
         raise Unreadable("unreadable", _("The line with the names of the columns could not be read."))
     else:
@@ -117,7 +117,7 @@ def names(cells):
     """Names of columns, each once; an unnamed one is called by its place."""
     found = {}
     for place, cell in enumerate(cells, start=1):
-        name = base = identity.line(cell, 120) or _("Column %d") % place
+        name = base = identity.line(cell, 120) or f"#{place}"
         number = 2
         while name in found:
             name, number = f"{base} ({number})", number + 1

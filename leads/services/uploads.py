@@ -44,7 +44,7 @@ def take_in(file, source, *, by):
         mapping=_remembered(source, options["columns"]) or suggested,
     )  # fmt: skip
     details = {"import": job.pk, "size": job.size}
-    AuditEntry.objects.create(user=by, action="import", subject=job.file_name, details=details)
+    AuditEntry.objects.create(user=by, action="import", subject=job.file_name[:120], details=details)
     return job
 
 
@@ -83,7 +83,7 @@ def start(job, *, by):
         raise WrongStep(_("This list is being imported already."))
     begin(row)
     details = {"import": row.pk, "started": True}
-    AuditEntry.objects.create(user=by, action="import", subject=row.file_name, details=details)
+    AuditEntry.objects.create(user=by, action="import", subject=row.file_name[:120], details=details)
     enqueue("crm.import", f"{row.pk}:0")
 
 

@@ -5,7 +5,8 @@ import pytest
 from crm.automation.importing import whole
 from leads.models import Import
 from leads.services import importing
-from tests.factories import SourceFactory
+from routing.models import Rule
+from tests.factories import SourceFactory, UserFactory
 
 
 @pytest.fixture
@@ -16,6 +17,13 @@ def source(funnels):
 @pytest.fixture(autouse=True)
 def media(settings, tmp_path):
     settings.MEDIA_ROOT = tmp_path / "media"
+
+
+@pytest.fixture
+def sales(team):
+    """Somebody to whom leads go."""
+    Rule.objects.create(name="All", strategy=Rule.Strategy.EVENLY, position=1)
+    return UserFactory(username="anna", team=team)
 
 
 @pytest.fixture
