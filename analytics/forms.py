@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from analytics.scope import Scope
 from crm.core.models import Organisation, Team, User
+from crm.core.widgets import offer
 from leads.models import Origin
 
 LONGEST = 3660  # days
@@ -32,12 +33,14 @@ class DateInput(forms.DateInput):
 
 
 class ReportForm(forms.Form):
+    RARE = ("start", "end", "touch", "as_of")  # folded away until one of them says something
+
     period = forms.ChoiceField(label=gettext_lazy("Period"), choices=list(PERIODS.items()), required=False)
     start = forms.DateField(label=pgettext_lazy("period", "From"), required=False, widget=DateInput(), input_formats=["%Y-%m-%d"])
     end = forms.DateField(label=pgettext_lazy("period", "To"), required=False, widget=DateInput(), input_formats=["%Y-%m-%d"])
-    team = forms.ModelChoiceField(Team.objects.none(), label=gettext_lazy("Team"), required=False)
-    owner = forms.ModelChoiceField(User.objects.none(), label=gettext_lazy("Owner"), required=False)
-    origin = forms.ModelChoiceField(Origin.objects.none(), label=gettext_lazy("Source"), required=False)
+    team = forms.ModelChoiceField(Team.objects.none(), label=gettext_lazy("Team"), required=False, empty_label=pgettext_lazy("filter", "all"))
+    owner = forms.ModelChoiceField(User.objects.none(), label=gettext_lazy("Owner"), required=False, empty_label=pgettext_lazy("filter", "all"))
+    origin = forms.ModelChoiceField(Origin.objects.none(), label=gettext_lazy("Source"), required=False, empty_label=pgettext_lazy("filter", "all"))
     touch = forms.ChoiceField(
         label=gettext_lazy("Touch"),
         choices=[("first", gettext_lazy("First touch")), ("last", gettext_lazy("Last touch"))],
@@ -58,9 +61,16 @@ class ReportForm(forms.Form):
         self.zone = ZoneInfo(self.organisation.time_zone)
         super().__init__({"period": "custom" if data.get("start") or data.get("end") else period, "touch": "first", "step": "day",
                           **{k: v for k, v in data.items() if v}})  # fmt: skip
-        self.fields["team"].queryset = Team.objects.all() if user.sees_all else Team.objects.filter(heads=user)
-        self.fields["owner"].queryset = User.objects.owners_for(user) if not user.sees_all else User.objects.sellers()
-        self.fields["origin"].queryset = Origin.objects.filter(same_as=None)
+        offer(self.fields["team"], Team.objects.all() if user.sees_all else Team.objects.filter(heads=user))
+        offer(self.fields["owner"], User.objects.owners_for(user) if not user.sees_all else User.objects.sellers())
+        offer(self.fields["origin"], Origin.objects.filter(same_as=None))
+
+    @property
+    def rare_given(self):
+        """Whether what is folded away says something that must be seen."""
+        told = {name: self[name].value() for name in ("period", "touch", "as_of") if name in self.fields}
+        usual = told.get("period") != "custom" and told.get("touch") != "last" and not told.get("as_of")
+        return not usual or bool(self.errors.keys() & set(self.RARE))
 
     def clean(self):
         cleaned = super().clean()

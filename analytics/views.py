@@ -73,7 +73,7 @@ def _chart(report, table):
     """Bars of the report's leading column, each opening its rows; None for an empty table."""
     column = {"funnel": 1, "sources": 1, "managers": 7, "leads": 1, "pipeline": 2, "forecast": 3}[report]
     points = [(row[0].value, row[column].value or 0, row[column].url) for row in table.rows[:40]]
-    return bars(points, labels_at_most=8) if any(value for _l, value, _u in points) else None
+    return bars(points, labels_at_most=10) if any(value for _l, value, _u in points) else None
 
 
 @require_safe

@@ -6,12 +6,13 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from leads.forms.receipts import ReceiptFilter
-from leads.models import Lead, Submission
+from leads.models import Identity, Lead, Submission
 from leads.services import judging
 from leads.services.ledger import daily, ledger
 from leads.services.receipt_search import WINDOW, chosen
@@ -87,14 +88,22 @@ def receipt(request, pk):
 def _parsed(row):
     """(name, value) of what was read, signs of identity first."""
     parsed = dict(row.parsed or {})
-    signs = [(sign["kind"], sign["value"]) for sign in parsed.pop("identities", [])]
+    identities = parsed.pop("identities", [])
+    signs = [(_title(sign["kind"]), sign["value"]) for sign in identities]
+    told = {(sign["kind"], sign["value"]) for sign in identities}
     marks, custom = parsed.pop("marks", {}), parsed.pop("custom", {})
     plain = [
-        (name, ", ".join(map(str, v)) if isinstance(v, list) else v)
+        (_title(name), ", ".join(map(str, v)) if isinstance(v, list) else _("yes") if v is True else v)
         for name, v in parsed.items()
-        if v not in ("", False)
+        if v not in ("", False) and (name, v) not in told
     ]
     return [*signs, *plain, *custom.items(), *marks.items()]
+
+
+def _title(name):
+    """What people call a field or a sign of identity; a name of the sender's own stays as it is."""
+    kinds, fields = dict(Identity.Kind.choices), {field.name: field.verbose_name for field in Lead._meta.fields}
+    return capfirst({"consent": _("consent"), **kinds, **fields}.get(name, name))
 
 
 @require_POST
