@@ -250,6 +250,7 @@ class Postgres(Server):
         options = {**PROFILES[self.profile], **self._shared_memory()}
         settings = [word for key, value in options.items() for word in ("-c", f"{key}={value}")]
         fixed = ["-c", "listen_addresses=", "-c", "timezone=UTC", "-c", "log_timezone=UTC", "-c", "max_connections=100"]
+        fixed += ["-c", "max_locks_per_transaction=256"]  # a chunk of a list locks a sign of identity or two a row
         command = [pg_bin() / "postgres", "-D", self.data, "-k", self.socket_dir, *fixed, *settings]
         self.process = self._spawn(command, signal.SIGINT, self.identity)
 
