@@ -48,7 +48,20 @@ def _secret_key():
 SECRET_KEY = _secret_key()
 ALLOWED_HOSTS = _words("ALLOWED_HOSTS", "127.0.0.1 localhost [::1]" if LOCAL else "")
 CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS")
-PUBLIC_URL = os.environ.get("PUBLIC_URL", f"http://127.0.0.1:{os.environ.get('PORT', '8000')}").rstrip("/")
+
+
+def _public_url():
+    """Where clients reach us: as set, else the address of the `make up` that runs on this state folder."""
+    if url := os.environ.get("PUBLIC_URL"):
+        return url.rstrip("/")
+    if port := os.environ.get("PORT"):
+        return f"http://127.0.0.1:{port}"
+    running = STATE_DIR / "up.lock"
+    words = running.read_text().split() if running.exists() else []
+    return words[-1].rstrip("/") if words else "http://127.0.0.1:8000"
+
+
+PUBLIC_URL = _public_url()
 
 INSTALLED_APPS = [
     "crm",

@@ -16,7 +16,7 @@ from pydantic import ConfigDict
 from crm.core.api import PAGE_MAX, forbid_unknown, known, page
 from crm.core.models import Reason, Stage, User
 from leads import identity
-from leads.models import Lead
+from leads.models import Lead, Qualification
 from leads.services import cards, funnel, posting
 
 router = Router(tags=["leads"])
@@ -133,7 +133,7 @@ def show(lead):
         "owner_id": lead.owner_id,
         "score": lead.score,
         "band": lead.band,
-        "qualification": lead.get_qualification_display(),
+        "qualification": Qualification(lead.qualification).name.lower(),
         "tags": lead.tags,
         "version": lead.version,
         "created_at": lead.created_at,

@@ -1,5 +1,6 @@
 """Compiles the translations whose text is newer: nobody needs gettext tools, and no .mo file is in the repository."""
 
+import gettext
 import os
 import sys
 from pathlib import Path
@@ -13,10 +14,18 @@ def catalogues():
 
 
 def compile_all():
-    """Write each .mo that is missing or older than its .po; returns how many were written."""
+    """Write each .mo that is missing or older than its .po; returns how many were written.
+
+    A process that has spoken already forgets the catalogues it knew.
+    """
     stale = [po for po in catalogues() if _stale(po)]
     for po in stale:
         _compile(po)
+    spoken = sys.modules.get("django.utils.translation.trans_real")
+    if stale and spoken:
+        gettext._translations.clear()
+        spoken._translations.clear()
+        spoken._default = None
     return len(stale)
 
 

@@ -1,14 +1,15 @@
 """The demo company: people who sign in, teams, sources, products. Found again when it stands already."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import time, timedelta
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
 
 from crm.automation.defaults import ensure_defaults
-from crm.core.models import Absence, Organisation, Pipeline, Reason, Role, Team, User
+from crm.core.models import Absence, Calendar, Hours, Organisation, Pipeline, Reason, Role, Team, User
 from crm.demo.words import CHANNELS, words
 from deals.models import Product
 from leads.models import ConsentText, Origin, Source, Template
@@ -50,7 +51,8 @@ def build():
     language = settings.LANGUAGE_CODE.partition("-")[0]
     text = words(language)
     Organisation.objects.filter(pk=1).update(name=text["company"], from_email="sales@example.test")
-    managers = _people(text, language)
+    with translation.override(language):
+        managers = _people(text, language)
     routing = RoutingRule.objects.filter(is_active=True, strategy="evenly").order_by("position").first()
     return World(
         words=text,
@@ -105,7 +107,17 @@ def _people(text, language):
         for n, names in enumerate(text["managers"])
     ]  # fmt: skip
     _on_leave(managers[-1])
+    _on_duty(managers[0])
     return managers
+
+
+def _on_duty(user):
+    """One of them is there at every hour, so that a visitor of the demo sees a lead arrive at night as well."""
+    calendar, made = Calendar.objects.get_or_create(name=_("On duty, round the clock"))
+    if made:
+        spans = [(day, time(0), time(23, 59, 59, 999999)) for day in range(7)]
+        Hours.objects.bulk_create(Hours(calendar=calendar, weekday=d, start=a, end=b) for d, a, b in spans)
+    User.objects.filter(pk=user.pk, calendar=None).update(calendar=calendar)
 
 
 def _on_leave(user):

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from urllib.parse import urlencode
 
 import yaml
 from django.db import connection, transaction
@@ -93,16 +94,17 @@ def client_of(world, actor):
     return world.clients[actor]
 
 
-def send(world, actor, method, url, headers):
+def send(world, actor, method, url, headers, form=None):
     """(status, text, rows written); whatever was done is undone."""
+    body = urlencode(form or {}).encode() if method == "POST" else b""
     client = client_of(world, actor)
     with transaction.atomic():
         before = writes()
-        response = client.generic(method, url, b"", "application/x-www-form-urlencoded", headers=headers)
-        body, written = text_of(response), writes() - before
+        response = client.generic(method, url, body, "application/x-www-form-urlencoded", headers=headers)
+        text, written = text_of(response), writes() - before
         transaction.set_rollback(True)
     to_login = response.status_code == 302 and "/login/" in response.headers["Location"]
-    return 401 if to_login else response.status_code, body, written
+    return 401 if to_login else response.status_code, text, written
 
 
 def violations(world, patterns=None):
@@ -127,7 +129,8 @@ def _at(world, pattern, entry, label, url):
             if headers and actor not in {"anonymous", "rep"}:
                 continue
             where = f"{method} {pattern.name} {label or ''} as {actor}{' (htmx)' if headers else ''}"
-            status, body, written = send(world, actor, method, url, headers)
+            form = {name: world.fixed.get(what, what) for name, what in entry.get("form", {}).items()}
+            status, body, written = send(world, actor, method, url, headers, form)
             found += [f"{where}: {fault}" for fault in faults(entry, actor, label, method, status, body, written, world)]
     return found
 

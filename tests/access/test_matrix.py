@@ -22,7 +22,7 @@ def test_every_pattern_is_classified():
 
 def test_public_patterns_are_listed_and_no_others():
     code = {pattern.name for pattern in walk() if pattern.public and not pattern.is_admin}
-    listed = {name for name, entry in matrix.REGISTRY.items() if entry.get("public") or entry.get("elsewhere")}
+    listed = {name for name, entry in matrix.REGISTRY.items() if entry.get("public")}
     assert code == listed
 
 
