@@ -12,10 +12,9 @@ def letters():
         yield sink
 
 
-@pytest.fixture
-def product(tmp_path, letters):
-    letters.letters.clear()
-    running = Product(tmp_path / "state", letters.port)
+@pytest.fixture(scope="module")
+def product(tmp_path_factory, letters):
+    running = Product(tmp_path_factory.mktemp("faults"), letters.port)
     try:
         running.prepare("from tests.faults.world import build", "build()")
         running.start()

@@ -17,13 +17,9 @@ PATIENCE = 120  # seconds of asking again, per capture
 CLIENT = uuid.uuid5(uuid.NAMESPACE_DNS, "client.test")
 
 
-def client(number):
-    """The ``number``-th client's own uuid, the same in every post of theirs."""
-    return str(uuid.uuid5(CLIENT, str(number)))
-
-
-def body(number):
-    return {"name": f"Клиент {number}", "email": f"{client(number)}@client.test", "company": "Нагрузка"}
+def address(source, number):
+    """The ``number``-th client's own address, the same in every post of theirs."""
+    return f"{uuid.uuid5(CLIENT, str(number))}@{source}.test"
 
 
 @dataclass
@@ -31,7 +27,7 @@ class Attempt:
     """One answer: of which post, when, with which status (0: none came), after how many seconds."""
 
     post: int
-    client: str
+    client: str  # its address, which holds its uuid
     at: float
     status: int
     seconds: float
@@ -43,6 +39,7 @@ class Load:
     """``total`` posts at about ``per_second``; one in ten comes from a client who has asked before."""
 
     port: int
+    source: str
     total: int
     per_second: float
     path: object  # the written ledger
@@ -87,9 +84,9 @@ class Load:
 
     def _deliver(self, post):
         """Ask until it is taken; a refusal that is not an outage is not asked again."""
-        deadline, number = time.monotonic() + PATIENCE, self.client_of(post)
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            attempt = self._attempt(post, number)
+            attempt = self._attempt(post)
             with self._lock:
                 self.attempts.append(attempt)
                 self._file.write(f"{json.dumps(attempt.__dict__)}\n")
@@ -100,18 +97,22 @@ class Load:
             time.sleep(0.3)
 
     @staticmethod
-    def client_of(post):
+    def _client_of(post):
         """Every tenth post comes from the client of five posts before."""
         return post - 5 if post % 10 == 9 else post
 
-    def _attempt(self, post, number):
+    def client(self, post):
+        return address(self.source, self._client_of(post))
+
+    def _attempt(self, post):
         began = time.monotonic()
         status, later = 0, ""
         asking = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
         with contextlib.closing(asking), contextlib.suppress(OSError, http.client.HTTPException):
             headers = {"Content-Type": "application/json", "Idempotency-Key": f"post-{post}"}
-            asking.request("POST", "/capture/load/", json.dumps(body(number)), headers)
+            body = {"name": f"Клиент {post}", "email": self.client(post), "company": "Нагрузка"}
+            asking.request("POST", f"/capture/{self.source}/", json.dumps(body), headers)
             answer = asking.getresponse()
             answer.read()
             status, later = answer.status, answer.headers.get("Retry-After", "")
-        return Attempt(post, client(number), began - self.began, status, time.monotonic() - began, later)
+        return Attempt(post, self.client(post), began - self.began, status, time.monotonic() - began, later)

@@ -14,23 +14,23 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
-    ("total", "per_second", "kills", "seconds"),
+    ("source", "total", "per_second", "kills", "seconds"),
     [
-        pytest.param(300, 10, 5, 3, id="short"),
-        pytest.param(2000, 25, 20, 10, id="long", marks=pytest.mark.faults),
+        pytest.param("short", 300, 6, 5, 3, id="short"),
+        pytest.param("long", 2000, 10, 20, 10, id="long", marks=pytest.mark.faults),
     ],
 )
 def test_nothing_is_lost_while_workers_die_and_the_broker_fails(
-    product, letters, tmp_path, total, per_second, kills, seconds
+    product, letters, tmp_path, source, total, per_second, kills, seconds
 ):
-    load = Load(product.port, total, per_second, tmp_path / "ledger.jsonl").start()
+    load = Load(product.port, source, total, per_second, tmp_path / "ledger.jsonl").start()
     windows = broken(product, load, kills, seconds)
     load.finish(600)
     spent = rig.settled(product)
 
     rig.counted(product, load)
     rig.worked_once(product)
-    unsure = rig.mailed_once(product, letters, kills)
+    unsure = rig.mailed_once(product, letters, load, kills)
     slowest = rig.slowest(load, windows)
     assert slowest < rig.WEB_MOST
     written = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
@@ -63,7 +63,7 @@ def broken(product, load, kills, seconds):
 
 def test_the_database_stopped_answers_503_at_once_and_takes_the_retry_once(product, tmp_path):
     product.database.stop()
-    load = Load(product.port, 20, 100, tmp_path / "ledger.jsonl", threads=4).start()
+    load = Load(product.port, "late", 20, 100, tmp_path / "ledger.jsonl", threads=4).start()
     rig.wait_for(lambda: len({row.post for row in load.attempts}) >= 4, "answers without a database")
     product.database.start()
     load.finish(rig.WAIT * 2)

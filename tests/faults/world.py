@@ -19,4 +19,4 @@ def build():
             f"manager{number}", "", PASSWORD, first_name="Анна", last_name=f"Петрова{number}", team=team,
             language="ru", calendar=calendar,
         )  # fmt: skip
-    Source.objects.create(key="load", name="Load", adapter="json")
+    Source.objects.bulk_create(Source(key=key, name=key, adapter="json") for key in ("short", "long", "late", "bench"))
