@@ -47,6 +47,17 @@ CHECKS = {
            or state = 'lead' and lead_id is null and person_id is not null""",
     "receipts_without_reason": """
         select count(*) from leads_submission where state in ('spam', 'rejected', 'error') and reason = ''""",
+    # Every row of a list is in exactly one of the four counts.
+    "imports": """
+        select count(*) from leads_import i
+        cross join lateral (
+          select count(*) as n, count(*) filter (where r.state = 'created') as created,
+                 count(*) filter (where r.state = 'updated') as updated,
+                 count(*) filter (where r.state = 'skipped') as skipped,
+                 count(*) filter (where r.state = 'failed') as failed
+          from leads_importrow r where r.of_id = i.id) r
+        where r.n <> i.rows or r.created <> i.created or r.updated <> i.updated or r.skipped <> i.skipped
+           or r.failed <> i.failed""",
     "letters_twice": """
         select count(*) from (select dedup from leads_message where dedup is not null group by 1 having count(*) > 1) d""",
 }

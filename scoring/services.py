@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.db.models import Count, F, Max, Q, Sum
 from django.utils import timezone
 
-from crm.core.copying import copy_objects
+from crm.core.copying import blank, copy_in, copy_objects
 from crm.core.jobs import enqueue
 from crm.core.recent import recent
 from leads.conditions import facts_of, uses
@@ -203,7 +203,8 @@ def _events(lead, sheet, band, level, cause):
     if level != lead.qualification:
         rows.append((Kind.QUALIFIED, {"from": lead.qualification, "to": level}))
     return [
-        Interaction(lead=lead, person_id=lead.person_id, kind=kind, details=details | common) for kind, details in rows
+        Interaction(lead_id=lead.pk, person_id=lead.person_id, kind=kind, details=details | common)
+        for kind, details in rows
     ]
 
 
@@ -252,17 +253,19 @@ def rescore_many(leads):
 def score_new(leads):
     """Score leads of a list that have keys and are about to be written, so that they are written once.
 
-    Returns what is to be called after that: it books the evidence and the history.
+    ``leads``: anything with a lead's fields. Returns what is to be called after that: it books evidence and history.
     """
-    book, sheets = rulebook(), {lead.pk: Sheet() for lead in leads}
-    facts = _facts(leads, book)
-    rows = [_row(lead, change, None) for lead in leads for change in fit_changes(book.fit, facts[lead.pk], {})]
-    for row in rows:
-        sheets[row.lead_id].add(row.kind, row.points)
+    book, sheets, now = rulebook(), {lead.pk: Sheet() for lead in leads}, timezone.now()
+    facts, base, rows = _facts(leads, book), blank(Evidence), []
+    for lead in leads:
+        for change in fit_changes(book.fit, facts[lead.pk], {}):
+            sheets[lead.pk].add(FIT, change.points)
+            row = {"lead_id": lead.pk, "rule_id": change.rule.pk, "kind": FIT, "points": change.points}
+            rows.append(base | row | {"why": change.why, "at": now})
     _changed, events = _apply(leads, sheets, book.thresholds)
 
     def written():
-        copy_objects(rows)
+        copy_in(Evidence, rows)
         record_many(events)
         if Kind.IMPORTED in book.on:  # rules that look at how a lead came
             rescore_many(Lead.objects.filter(pk__in=list(sheets)))

@@ -18,7 +18,7 @@ OWN = {"origin", "authority", "decision_date"}
 NOT_FROM_LISTS = {"consent", "visitor", "secret"}  # a list agrees to nothing in anybody's name
 FIELDS = sorted({*TARGETS, *OWN} - NOT_FROM_LISTS)
 LABELS = {
-    "name": gettext_lazy("Name"), "first_name": gettext_lazy("First name"), "last_name": gettext_lazy("Last name"),
+    "name": gettext_lazy("Full name"), "first_name": gettext_lazy("First name"), "last_name": gettext_lazy("Last name"),
     "middle_name": gettext_lazy("Middle name"), "phone": gettext_lazy("Phone"), "email": gettext_lazy("E-mail"),
     "company_name": gettext_lazy("Company"), "job_title": gettext_lazy("Job title"), "city": gettext_lazy("City"),
     "region": gettext_lazy("Region"), "country": gettext_lazy("Country"), "language": gettext_lazy("Language"),

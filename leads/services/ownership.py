@@ -6,8 +6,8 @@ from django.urls import reverse
 
 from crm.core.copying import copy_objects
 from crm.core.notices import notify
-from leads.models import Assignment, Interaction, Kind, Lead
-from leads.services.timeline import record, record_many
+from leads.models import Assignment, Kind, Lead
+from leads.services.timeline import record, record_quietly
 
 How = Assignment.How
 
@@ -50,7 +50,7 @@ def book_assignments(leads, owners, *, how, traces):
     """The rows and the history of an assignment of many; the leads' own columns are the caller's. Returns the rows."""
     rows = copy_objects(
         [
-            Assignment(lead=lead, from_owner_id=lead.owner_id, to_owner=owner, how=how, trace=trace)
+            Assignment(lead_id=lead.pk, from_owner_id=lead.owner_id, to_owner=owner, how=how, trace=trace)
             for lead, owner, trace in zip(leads, owners, traces, strict=True)
         ]
     )
@@ -58,8 +58,10 @@ def book_assignments(leads, owners, *, how, traces):
     for row, lead, owner in zip(rows, leads, owners, strict=True):
         details = {"how": how, "assignment": row.pk, "from": lead.owner_id, "to": owner.pk, "name": str(owner)}
         lead.owner, lead.team_id, lead.parked_until = owner, owner.team_id, None
-        events.append(Interaction(lead=lead, person_id=lead.person_id, kind=Kind.OWNER_CHANGED, details=details))
-    record_many(events)
+        events.append(
+            {"lead_id": lead.pk, "person_id": lead.person_id, "kind": Kind.OWNER_CHANGED.value, "details": details}
+        )
+    record_quietly(events)
     return rows
 
 
