@@ -3,18 +3,22 @@
 import time
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import translation
 
 from crm.core.jobs import clock, enqueue
+from deals.models import Deal, DealStageMove
 from deals.services.imports import book_won
 from leads.importing.errors import MappingError, Unreadable
-from leads.models import Import, Lead, Status
+from leads.models import Assignment, Identity, Import, Interaction, Lead, Person, StageMove, Status, Touch
 from leads.services import importing
 from routing.services import deal_new
+from scoring.models import Evidence
 from scoring.services import rescore_many, score_new
 
 SLICE = 15.0  # seconds of one job: live work gets its turn between two of them
+MANY = 1000  # new leads
+GROWN = (Lead, Person, Identity, Interaction, StageMove, Touch, Assignment, Deal, DealStageMove, Evidence)
 
 
 def settle(leads):
@@ -36,7 +40,15 @@ def whole(job, opened):
     """Carry an import out from beginning to end in this process; returns it finished."""
     importing.begin(job)
     importing.carry_out(job, opened, then=settle)
+    learn_sizes(job)
     return importing.finish(job, opened.table.columns)
+
+
+def learn_sizes(job):
+    """Tell the planner of the many new rows at once: until autovacuum came by, reports would be planned for few."""
+    if job.created >= MANY:
+        with connection.cursor() as cursor:
+            cursor.execute(f"analyze {', '.join(model._meta.db_table for model in GROWN)}")
 
 
 def _language_of(job):
@@ -59,6 +71,7 @@ def go_on(pk, run):
         except importing.Overtaken:
             return run.done()
         if through:
+            learn_sizes(job)
             importing.finish(job, opened.table.columns)
     with transaction.atomic():
         run.done()
