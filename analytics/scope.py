@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -50,6 +51,12 @@ class Scope:
     @property
     def days(self):
         return (self.end - self.start).days + 1
+
+    @cached_property
+    def pipelines(self):
+        """{kind: the chosen pipeline of that kind, else the default one}"""
+        found = {row.kind: row for row in Pipeline.objects.using(DB).filter(is_default=True)}
+        return found | ({self.pipeline.kind: self.pipeline} if self.pipeline else {})
 
     def before(self):
         """The period of the same length before this one."""

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from crm.core.models import Stage, Team, User
-from crm.core.widgets import Picker
+from crm.core.widgets import Picker, offer
 from deals.models import Deal, Status
 from leads import search
 from leads.filters import LeadForm, OwnerFilter
@@ -111,12 +111,12 @@ class DealFilter(df.FilterSet):
     def _dress(self, form):
         """Choices that depend on the user; a control with nothing to choose from is not shown."""
         user = self.user
-        form.fields["stage"].queryset = Stage.objects.filter(pipeline__kind="deal", pipeline__is_active=True)
-        form.fields["origin"].queryset = Origin.objects.filter(same_as=None)
+        offer(form.fields["stage"], Stage.objects.filter(pipeline__kind="deal", pipeline__is_active=True))
+        offer(form.fields["origin"], Origin.objects.filter(same_as=None))
         others = user.sees_all or user.is_head or user.sees_team
         people = [(str(person.pk), str(person)) for person in User.objects.owners_for(user)] if others else []
         form.fields["owner"].choices = [("me", _("me")), ("none", _("no owner")), *people]
-        form.fields["team"].queryset = Team.objects.all() if user.sees_all else user.headed_teams.all()
+        offer(form.fields["team"], Team.objects.all() if user.sees_all else user.headed_teams.all())
         if not people:
             form.fields["owner"].widget = forms.MultipleHiddenInput()
         if not (user.sees_all or user.is_head):

@@ -60,7 +60,7 @@ class DealQuerySet(OwnedQuerySet):
 class Deal(RefreshMixin, models.Model):
     """Money that a person may bring: several deals a person, of which a lead opened the first."""
 
-    person = models.ForeignKey("leads.Person", models.PROTECT, related_name="deals")
+    person = models.ForeignKey("leads.Person", models.PROTECT, related_name="deals", db_index=False)
     company = models.ForeignKey("leads.Company", models.SET_NULL, null=True, blank=True, related_name="deals")
     lead = models.ForeignKey("leads.Lead", models.PROTECT, null=True, related_name="deals")
     title = models.CharField(_("title"), max_length=200)
@@ -79,8 +79,8 @@ class Deal(RefreshMixin, models.Model):
     lost_reason = models.ForeignKey("core.Reason", models.PROTECT, null=True, blank=True, related_name="+")
     closed_at = models.DateTimeField(null=True, blank=True)
 
-    owner = models.ForeignKey("core.User", models.PROTECT, null=True, blank=True, related_name="deals")
-    team = models.ForeignKey("core.Team", models.PROTECT, null=True, blank=True, related_name="deals")
+    owner = models.ForeignKey("core.User", models.PROTECT, null=True, blank=True, related_name="deals", db_index=False)
+    team = models.ForeignKey("core.Team", models.PROTECT, null=True, blank=True, related_name="deals", db_index=False)
     created_at = models.DateTimeField(db_default=Now())
     active_at = models.DateTimeField(db_default=Now())
     next_step_at = models.DateTimeField(null=True)
@@ -183,13 +183,13 @@ class DealLine(models.Model):
 
 
 class DealStageMove(StageMoveBase):
-    deal = models.ForeignKey(Deal, models.CASCADE, related_name="stage_moves")
+    deal = models.ForeignKey(Deal, models.CASCADE, related_name="stage_moves", db_index=False)
     amount = models.DecimalField(max_digits=14, decimal_places=2, null=True)  # as it was at the move
 
     class Meta:
         verbose_name, verbose_name_plural = _("stage move"), _("stage moves")
         indexes = [
-            models.Index(fields=["deal", "id"], name="deals_stagemove_deal"),
+            models.Index(fields=["deal", "id"], include=["to_stage", "kind", "at"], name="deals_stagemove_deal"),
             models.Index(fields=["at"], name="deals_stagemove_at"),
         ]
         constraints = [

@@ -78,7 +78,12 @@ class Outcome:
 
 def fold(value):
     """Case, ё and surrounding space do not tell values apart."""
-    return str(value).strip().casefold().replace("ё", "е")
+    return _folded(str(value))
+
+
+@functools.lru_cache(10_000)  # the words of rules, cities and sources come again with every lead
+def _folded(text):
+    return text.strip().casefold().replace("ё", "е")
 
 
 def _number(value):

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from crm.core.models import Stage, Team, User
-from crm.core.widgets import Picker
+from crm.core.widgets import Picker, offer
 from leads import search
 from leads.models import Band, Lead, Origin, Qualification, Source, Status
 
@@ -124,12 +124,12 @@ class LeadFilter(df.FilterSet):
 
     def _dress(self, form):
         """Choices that depend on the user; a control with nothing to choose from is not shown."""
-        form.fields["stage"].queryset = Stage.objects.filter(pipeline__kind="lead", pipeline__is_active=True)
-        form.fields["source"].queryset = Source.objects.all()
-        form.fields["origin"].queryset = Origin.objects.filter(same_as=None)
+        offer(form.fields["stage"], Stage.objects.filter(pipeline__kind="lead", pipeline__is_active=True))
+        offer(form.fields["source"], Source.objects.all())
+        offer(form.fields["origin"], Origin.objects.filter(same_as=None))
         people = [(str(person.pk), str(person)) for person in _people(self.user)]
         form.fields["owner"].choices = [("me", _("me")), ("none", _("no owner")), *people]
-        form.fields["team"].queryset = Team.objects.all() if self.user.sees_all else self.user.headed_teams.all()
+        offer(form.fields["team"], Team.objects.all() if self.user.sees_all else self.user.headed_teams.all())
         if not people:
             form.fields["owner"].widget = forms.MultipleHiddenInput()
         if not (self.user.sees_all or self.user.is_head):

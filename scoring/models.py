@@ -79,7 +79,7 @@ class Evidence(models.Model):
     that no longer holds adds a row that takes its points back (``withdraws``).
     """
 
-    lead = models.ForeignKey("leads.Lead", models.CASCADE, related_name="evidence")
+    lead = models.ForeignKey("leads.Lead", models.CASCADE, related_name="evidence", db_index=False)
     rule = models.ForeignKey(Rule, models.PROTECT, related_name="evidence")
     kind = models.CharField(max_length=10, choices=Rule.Kind)
     interaction = models.ForeignKey("leads.Interaction", models.SET_NULL, null=True, related_name="+")

@@ -48,6 +48,7 @@ class Step:
     stage: int
     name: str
     counts: dict
+    won: int = 0  # cards of the cohort that were won, whatever their stage
 
 
 def _facts(kind, keys):
@@ -76,11 +77,11 @@ def steps(kind, scope):
     facts, params = _facts(kind, cohort(kind, scope))
     counts = ", ".join(f"count(*) filter (where {TOWARDS[name]}) as {name}" for name in CELLS)
     sql = f"""{facts}
-        select s.id, s.name, {counts} from core_stage s left join placed p on p.pipeline_id = s.pipeline_id
+        select s.id, s.name, count(*) filter (where p.last = 'won'), {counts} from core_stage s left join placed p on p.pipeline_id = s.pipeline_id
         where s.pipeline_id = %s group by s.id, s.name, s.position order by s.position, s.id"""
     with connections[DB].cursor() as cursor:
         cursor.execute(sql, [*params, scope.as_of, pipeline.pk])
-        return [Step(kind, row[0], row[1], dict(zip(CELLS, row[2:], strict=True))) for row in cursor.fetchall()]
+        return [Step(kind, row[0], row[1], dict(zip(CELLS, row[3:], strict=True)), row[2]) for row in cursor.fetchall()]
 
 
 def keys_of(kind, scope, stage, cell):
@@ -104,8 +105,7 @@ def table(scope):
     """The end-to-end funnel as a table: enquiries, lead stages, deal stages, won."""
     lead_steps, deal_steps = steps("lead", scope), steps("deal", scope)
     enquiries = scope.leads().filter(pipeline=pipeline_of("lead", scope)).count()
-    won = deal_steps[-1].counts["moved_on"] if deal_steps else 0
-    won = len(won_keys(scope)) if deal_steps else won
+    won = deal_steps[0].won if deal_steps else 0
     rows = [_edge(_("Enquiries"), enquiries, "leads", enquiries)]
     rows += [_row(step, enquiries) for step in lead_steps]
     rows += [_row(step, enquiries) for step in deal_steps]

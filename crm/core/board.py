@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.core import keyset
+from crm.core.addresses import addresses
 from crm.core.models import Pipeline, Stage, StageEdge
 
 PAGE = 15  # cards a column: more than a screen shows
@@ -128,10 +129,11 @@ class Board:
 
 def _dressed(found, keys, stage, card_url):
     """The cards of a column in order, each with its time at the stage held against the stage's norm."""
-    now = timezone.now()
+    now, address = timezone.now(), addresses(card_url)
     cards = [found[key] for key in keys if key in found]
     for card in cards:
-        dress(card, stage, now, card_url)
+        dress(card, stage, now)
+        card.address = address(card.pk)
     return cards
 
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from crm.demo.words import feminine
 from deals.models import Deal, DealStageMove
+from leads.identity import company_key
 from leads.models import (
     Assignment,
     Company,
@@ -27,7 +28,6 @@ from leads.models import (
     Task,
     Touch,
 )
-from leads.identity import company_key
 from routing.strategies import Candidate, turn
 from scoring.models import Evidence
 from scoring.rules import (

@@ -128,7 +128,7 @@ class Submission(models.Model):
         FAILED = "failed", _("processing failed five times")
 
     receipt = models.UUIDField(unique=True)  # what the sender is told
-    source = models.ForeignKey(Source, models.PROTECT, related_name="submissions")
+    source = models.ForeignKey(Source, models.PROTECT, related_name="submissions", db_index=False)
     received_at = models.DateTimeField(db_default=Now())
     method = models.CharField(max_length=6, default="POST")
     path = models.CharField(max_length=500, blank=True)
@@ -173,7 +173,7 @@ class Touch(models.Model):
     """One arrival of a person from somewhere: marketing's raw marks; append-only. First and last are found by order."""
 
     person = models.ForeignKey("leads.Person", models.CASCADE, related_name="touches")
-    lead = models.ForeignKey("leads.Lead", models.CASCADE, related_name="touches")
+    lead = models.ForeignKey("leads.Lead", models.CASCADE, related_name="touches", db_index=False)
     submission = models.OneToOneField(Submission, models.SET_NULL, null=True)
     at = models.DateTimeField(db_default=Now())
     origin = models.ForeignKey(Origin, models.PROTECT, null=True)

@@ -68,8 +68,8 @@ class Interaction(models.Model):
     live a storey higher). ``text`` is what search looks in.
     """
 
-    person = models.ForeignKey("leads.Person", models.CASCADE, related_name="interactions")
-    lead = models.ForeignKey("leads.Lead", models.CASCADE, null=True, related_name="interactions")
+    person = models.ForeignKey("leads.Person", models.CASCADE, related_name="interactions", db_index=False)
+    lead = models.ForeignKey("leads.Lead", models.CASCADE, null=True, related_name="interactions", db_index=False)
     deal_ref = models.BigIntegerField(null=True)
     kind = models.CharField(max_length=16, choices=Kind)
     at = models.DateTimeField(db_default=Now())

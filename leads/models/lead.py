@@ -43,7 +43,7 @@ class Lead(RefreshMixin, models.Model):
     """An enquiry being worked. Contact fields are the lead's own copy, for lists and search; the truth of who the
     person is stands in Identity."""
 
-    person = models.ForeignKey("leads.Person", models.PROTECT, related_name="leads")
+    person = models.ForeignKey("leads.Person", models.PROTECT, related_name="leads", db_index=False)
     company = models.ForeignKey("leads.Company", models.SET_NULL, null=True, blank=True, related_name="leads")
 
     name = models.CharField(_("name"), max_length=200, blank=True)
@@ -79,8 +79,8 @@ class Lead(RefreshMixin, models.Model):
     rejected_reason = models.ForeignKey("core.Reason", models.PROTECT, null=True, blank=True, related_name="+")
     closed_at = models.DateTimeField(null=True, blank=True)
 
-    owner = models.ForeignKey("core.User", models.PROTECT, null=True, blank=True, related_name="leads")
-    team = models.ForeignKey("core.Team", models.PROTECT, null=True, blank=True, related_name="leads")
+    owner = models.ForeignKey("core.User", models.PROTECT, null=True, blank=True, related_name="leads", db_index=False)
+    team = models.ForeignKey("core.Team", models.PROTECT, null=True, blank=True, related_name="leads", db_index=False)
     assigned_at = models.DateTimeField(null=True)
     parked_until = models.DateTimeField(null=True)  # in the pool: nobody is at work before then
 
@@ -188,12 +188,13 @@ class Lead(RefreshMixin, models.Model):
 
 
 class StageMove(StageMoveBase):
-    lead = models.ForeignKey(Lead, models.CASCADE, related_name="stage_moves")
+    # db_index=False, here and in other big tables: one of the indexes below begins with the column.
+    lead = models.ForeignKey(Lead, models.CASCADE, related_name="stage_moves", db_index=False)
 
     class Meta:
         verbose_name, verbose_name_plural = _("stage move"), _("stage moves")
         indexes = [
-            models.Index(fields=["lead", "id"], name="leads_stagemove_lead"),
+            models.Index(fields=["lead", "id"], include=["to_stage", "kind", "at"], name="leads_stagemove_lead"),
             models.Index(fields=["at"], name="leads_stagemove_at"),
         ]
         constraints = [
@@ -220,9 +221,9 @@ class Assignment(models.Model):
         IMPORT = "import", _("by import")
         NOBODY = "nobody", _("nobody at work")
 
-    lead = models.ForeignKey(Lead, models.CASCADE, related_name="assignments")
+    lead = models.ForeignKey(Lead, models.CASCADE, related_name="assignments", db_index=False)
     from_owner = models.ForeignKey("core.User", models.PROTECT, null=True, related_name="+")
-    to_owner = models.ForeignKey("core.User", models.PROTECT, null=True, related_name="assignments")
+    to_owner = models.ForeignKey("core.User", models.PROTECT, null=True, related_name="assignments", db_index=False)
     how = models.CharField(max_length=8, choices=How)
     at = models.DateTimeField(db_default=Now())
     by = models.ForeignKey("core.User", models.PROTECT, null=True, related_name="+")

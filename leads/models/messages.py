@@ -84,7 +84,7 @@ class Message(models.Model):
 
     channel = models.CharField(max_length=10, default="email")
     kind = models.CharField(max_length=8, choices=Kind)
-    lead = models.ForeignKey("leads.Lead", models.SET_NULL, null=True, related_name="messages")
+    lead = models.ForeignKey("leads.Lead", models.SET_NULL, null=True, related_name="messages", db_index=False)
     person = models.ForeignKey("leads.Person", models.SET_NULL, null=True, related_name="messages")
     deal_ref = models.BigIntegerField(null=True)
     by = models.ForeignKey("core.User", models.PROTECT, null=True, related_name="+")
@@ -157,7 +157,7 @@ class Engagement(models.Model):
         "way_out": _("looked at the unsubscribe page"),
     }
 
-    message = models.ForeignKey(Message, models.CASCADE, related_name="engagements")
+    message = models.ForeignKey(Message, models.CASCADE, related_name="engagements", db_index=False)
     kind = models.CharField(
         max_length=5, choices=[("open", pgettext_lazy("letter", "open")), ("click", pgettext_lazy("letter", "click"))]
     )

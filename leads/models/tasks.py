@@ -1,7 +1,7 @@
 import secrets
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
@@ -12,7 +12,7 @@ class TaskQuerySet(models.QuerySet):
         if user.sees_all:
             return self
         leads = self.model._meta.get_field("lead").related_model.objects.visible_to(user)
-        return self.filter(Q(assignee=user) | Q(lead__in=leads))
+        return self.filter(Q(assignee=user) | Exists(leads.filter(pk=OuterRef("lead"))))
 
     def editable_by(self, user):
         return self.visible_to(user) if user.can_edit_leads else self.none()
@@ -29,7 +29,7 @@ class Task(models.Model):
         TODO = "todo", _("to do")
 
     person = models.ForeignKey("leads.Person", models.CASCADE, related_name="tasks")
-    lead = models.ForeignKey("leads.Lead", models.CASCADE, null=True, related_name="tasks")
+    lead = models.ForeignKey("leads.Lead", models.CASCADE, null=True, related_name="tasks", db_index=False)
     deal_ref = models.BigIntegerField(null=True)
     kind = models.CharField(_("kind"), max_length=7, choices=Kind, default=Kind.CALL)
     title = models.CharField(_("what to do"), max_length=200)

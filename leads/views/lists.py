@@ -13,10 +13,11 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
 from crm.core import keyset, saved_views
+from crm.core.addresses import addresses
 from leads import search as words
 from leads.filters import SORTS, LeadFilter
 from leads.forms.bulk import BulkForm, chosen
-from leads.models import BulkRun, Identity, Lead
+from leads.models import Band, BulkRun, Identity, Lead, Status
 from leads.services import bulk as bulk_service
 from leads.services import waiting
 from leads.views.answers import done
@@ -88,7 +89,9 @@ def _page(request, found):
 def _dress(rows, now):
     """What a row says besides its columns: how long the client waits, days at the stage, what is late."""
     seconds, norm = waiting.clocks(rows, now), waiting.norm() if rows else 0
+    address, names = addresses("leads:card"), {str(k): str(v) for k, v in Band.choices + Status.choices}
     for lead in rows:
+        lead.address, lead.band_name, lead.state_name = address(lead.pk), names[lead.band], names[lead.status]
         lead.waited = seconds.get(lead.pk)
         lead.late = lead.waited is not None and lead.waited > norm
         lead.days = (now - lead.stage_entered_at).days

@@ -13,7 +13,7 @@ from django import template
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html, mark_safe
-from django.utils.translation import get_language, pgettext
+from django.utils.translation import get_language, ngettext, pgettext
 from django.utils.translation import gettext as _
 
 register = template.Library()
@@ -299,6 +299,37 @@ def _due(moment, now):
     return f"{day}, {clock}", "later"
 
 
+@register.filter
+@kept
+def days(count):
+    """A number of days for dense places: "12 d"."""
+    return _("%(days)s d") % {"days": num(count)}
+
+
+@register.filter
+@kept
+def norm(count):
+    """How many days a card may stay at a stage: "norm: 3 days"."""
+    return ngettext("norm: %(counter)s day", "norm: %(counter)s days", count) % {"counter": count}
+
+
+@register.simple_tag
+def age(count, norm=0, tone=""):
+    """Days at a stage, held against its norm; nothing on the first day."""
+    return _age(count, norm or 0, tone) if count else ""
+
+
+@kept
+def _age(count, norm, tone):
+    title, text = _("Days at this stage"), days(count)
+    if norm:
+        title = ngettext("The norm of this stage is %(norm)s day", "The norm of this stage is %(norm)s days", norm)
+        title %= {"norm": norm}
+    if tone:
+        text = ngettext("%(days)s day here", "%(days)s days here", count) % {"days": count}
+    return format_html('<span class="board-card-age nowrap" title="{}">{}</span>', title, text)
+
+
 # --- Badges -------------------------------------------------------------------------------------------------------
 BAND_ICONS = {"hot": "flame", "warm": "sun", "cold": "snow"}
 
@@ -306,6 +337,16 @@ BAND_ICONS = {"hot": "flame", "warm": "sun", "cold": "snow"}
 def _band_name(band):
     names = {"hot": pgettext("band", "Hot"), "warm": pgettext("band", "Warm"), "cold": pgettext("band", "Cold")}
     return names.get(band)
+
+
+@kept
+def _score(value, band):
+    title = _("Score %(score)s") % {"score": value}
+    if name := _band_name(band):
+        title = f"{title}, {name}"
+    return format_html(
+        '<span class="score" data-band="{}" title="{}" role="img" aria-label="{}">{}</span>', band, title, title, value
+    )
 
 
 @register.simple_tag
@@ -319,14 +360,7 @@ def band(value):
 @register.simple_tag
 def score(value, band=""):
     """The score as a number on the colour of its band; the band is in the name for those who cannot see it."""
-    if value is None:
-        return ""
-    title = _("Score %(score)s") % {"score": value}
-    if name := _band_name(band):
-        title = f"{title}, {name}"
-    return format_html(
-        '<span class="score" data-band="{}" title="{}" role="img" aria-label="{}">{}</span>', band, title, title, value
-    )
+    return "" if value is None else _score(value, str(band))
 
 
 @register.simple_tag
@@ -362,13 +396,18 @@ def avatar(user, size=""):
         return format_html(
             '<span class="{} avatar-none" title="{}" role="img" aria-label="{}">?</span>', css, name, name
         )
+    return _avatar(user.pk % AVATAR_HUES, str(user), css)
+
+
+@kept
+def _avatar(hue, name, css):
     return format_html(
         '<span class="{}" data-hue="{}" title="{}" role="img" aria-label="{}">{}</span>',
         css,
-        user.pk % AVATAR_HUES,
-        user,
-        user,
-        initials(user),
+        hue,
+        name,
+        name,
+        initials(name),
     )
 
 
