@@ -46,9 +46,6 @@ def bars(points, *, words=str, labels_at_most=12):
         x = LEFT + place * room + room * 0.15
         drawn.append(Bar(x, TOP + plot - tall, room * 0.7, tall, label, value, url, x + room * 0.35))
     every = ceil(len(points) / labels_at_most) or 1
-    grid = [(TOP + plot * (1 - part), words(_whole(top * part))) for part in (0, 0.5, 1)]
+    parts = [part for part in (0, 0.5, 1) if top * part == int(top * part)]  # half a lead is no mark on an axis
+    grid = [(TOP + plot * (1 - part), words(int(top * part))) for part in parts]
     return Chart(drawn, grid, [(bar.middle, bar.label) for bar in drawn[::every]])
-
-
-def _whole(value):
-    return int(value) if value == int(value) else value
