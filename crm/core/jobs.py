@@ -9,6 +9,7 @@ import contextvars
 import functools
 import logging
 import random
+import time
 from datetime import timedelta
 
 from celery import shared_task
@@ -24,6 +25,8 @@ ATTEMPTS = 5  # exceptions before a job is dead
 CRASHES = 50  # leases that ran out before a job is dead: far more than any restart makes
 LEASE = timedelta(seconds=20)  # a lost ring is rung again after this; a living worker holds the row lock as well
 ALONE_LEASE = timedelta(seconds=60)  # of work that talks to others: longer than their timeouts
+SIGN = 5.0  # seconds between two signs of life of a worker
+AT_WORK = ALONE_LEASE + timedelta(seconds=10)  # a lease that ran out is a crash if a worker was seen so shortly before
 BASE, CAP = 2.0, 300.0  # seconds; full jitter: random() × min(CAP, BASE × 4^attempts)
 
 QUEUES = ("live", "mail", "bulk")
@@ -32,6 +35,7 @@ _queue_of = {}  # task name → queue
 _run = {}  # task name → function(ref)
 _alone = set()  # names of the tasks that own their transactions
 _on_dead = {}  # task name → function(ref, error), called once when a job of it dies
+_signed = {}  # queue → when this process last gave a sign of life
 _fresh = contextvars.ContextVar("fresh_jobs", default=None)  # jobs made by the job that runs now
 
 
@@ -89,11 +93,20 @@ def job(name, *, queue="live", atomic=True, on_dead=None):
         @shared_task(name=name, queue=queue)
         @functools.wraps(fn)
         def task(job_pk: int):
+            _sign(queue)
             run_job(job_pk)
 
         return task
 
     return decorate
+
+
+def _sign(queue):
+    """Now and then, and always before its first work, a worker notes that it takes work of this queue."""
+    now = time.monotonic()
+    if now - _signed.get(queue, float("-inf")) > SIGN:
+        beat(f"worker {queue}")
+        _signed[queue] = now
 
 
 def run_job(job_pk):
@@ -198,7 +211,8 @@ def lease():
     """Lease what is due, as much of each queue as its workers can soon take. Returns [(pk, task, queue)], committed.
 
     Rings wait in the broker no longer than a lease, so that a lease that ran out means that the process died or the
-    ring was lost: counted as a crash, apart from attempts.
+    ring was lost: counted as a crash, apart from attempts. Not so while no worker is seen at its queue: a job does not
+    die of a night without workers.
     """
     sql = """
         with cap (queue, n) as (select * from unnest(%s::varchar[], %s::int[])),
@@ -208,21 +222,24 @@ def lease():
             where j.queue = cap.queue and not j.dead and j.leased_until > now()) as n
           from cap),
         due as (
-          select j.id from room cross join lateral (
-            select id from core_job
+          select j.id, j.crashed from room cross join lateral (
+            select id, (leased_until is not null and exists (
+              select from core_heartbeat h
+              where h.name = 'worker ' || room.queue and h.at > leased_until - %s))::int as crashed
+            from core_job
             where queue = room.queue and not dead and due_at <= now()
               and (leased_until is null or leased_until < now())
             order by due_at limit greatest(room.n, 0) for update skip locked) j)
         update core_job j set
-          crashes = crashes + (leased_until is not null)::int,
-          dead = crashes + (leased_until is not null)::int >= %s,
-          error = case when crashes + (leased_until is not null)::int >= %s
+          crashes = crashes + due.crashed,
+          dead = crashes + due.crashed >= %s,
+          error = case when crashes + due.crashed >= %s
                        then 'crashed the worker too often' else error end,
           leased_until = now() + %s
         from due where j.id = due.id
         returning j.id, j.task, j.queue, j.dead, j.ref, j.error"""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(sql, [list(IN_FLIGHT), list(IN_FLIGHT.values()), CRASHES, CRASHES, LEASE])
+        cursor.execute(sql, [list(IN_FLIGHT), list(IN_FLIGHT.values()), AT_WORK, CRASHES, CRASHES, LEASE])
         rows = cursor.fetchall()
         for _pk, task, _queue, dead, ref, error in rows:
             if dead and task in _on_dead:

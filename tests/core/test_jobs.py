@@ -85,6 +85,7 @@ def test_five_failures_make_a_job_dead_and_leave_nothing_half_done():
 
 def test_crashes_are_counted_apart_so_that_twenty_kills_do_not_kill_a_good_job():
     pk = jobs.enqueue("tests.skill", "survivor")
+    jobs.beat("worker live")
     for _ in range(21):
         assert [row[0] for row in jobs.lease()] == [pk]
         assert jobs.lease() == []  # while the lease holds nobody else gets it
@@ -92,6 +93,23 @@ def test_crashes_are_counted_apart_so_that_twenty_kills_do_not_kill_a_good_job()
     assert (Job.objects.get().crashes, Job.objects.get().attempts) == (20, 0)
     jobs.run_job(pk)
     assert names() == {"survivor"}
+
+
+def test_a_job_does_not_die_of_a_night_without_workers_but_of_crashing_them(monkeypatch):
+    monkeypatch.setattr(jobs, "_signed", {})
+    pk = jobs.enqueue("tests.skill", "patient")
+    jobs.beat("worker bulk")  # at work, on another queue
+    for _ in range(jobs.CRASHES + 1):
+        assert [row[0] for row in jobs.lease()] == [pk]
+        expire_leases()
+    assert (Job.objects.get().crashes, Job.objects.get().dead) == (0, False)
+
+    make_skill.run(0)  # a worker comes: its first work, of whatever job, is its sign of life
+    for _ in range(jobs.CRASHES - 1):  # the next one is the last straw
+        assert [row[0] for row in jobs.lease()] == [pk]
+        expire_leases()
+    assert jobs.lease() == []
+    assert (Job.objects.get().crashes, Job.objects.get().dead) == (jobs.CRASHES, True)
 
 
 def test_live_work_is_rung_before_bulk_and_bulk_in_small_portions():
