@@ -12,7 +12,6 @@ from django.utils.translation import pgettext
 
 from analytics.scope import DB
 from analytics.tables import Cell, Column, Table, ratio
-from crm.core.models import Pipeline
 
 CELLS = ("entered", "moved_on", "lost", "here", "skipped", "returned")
 
