@@ -57,8 +57,8 @@ def _source(scope, args):
 
 def _source_deals(scope, args):
     leads = sources.rows_of(scope, _number(args, "of"), "won").order_by().values("pk")
-    won = Deal.objects.using(DB).filter(lead__in=leads, status="won", currency=scope.organisation.currency)
-    return won
+    seen = Deal.objects.using(DB).visible_to(scope.user)
+    return seen.filter(lead__in=leads, status="won", currency=scope.organisation.currency)
 
 
 def _manager_leads(scope, args):

@@ -3,7 +3,9 @@
 from django.db.models import Count, Q, Sum
 from django.utils.translation import gettext as _
 
+from analytics.scope import DB
 from analytics.tables import Cell, Column, Table, ratio
+from deals.models import Deal
 from leads.models import Origin, Status
 
 MEASURES = {
@@ -16,9 +18,16 @@ MEASURES = {
 }
 
 
+def measures(scope):
+    """What is counted; of a lead's deal only who sees that deal learns."""
+    if scope.user.sees_all:
+        return MEASURES
+    return MEASURES | {"won": MEASURES["won"] & Q(deals__in=Deal.objects.using(DB).visible_to(scope.user))}
+
+
 def rows_of(scope, origin, measure):
     """The leads that a cell counts; ``origin``: key, 0 for leads of no known source, None for all."""
-    rows = scope.leads().filter(MEASURES[measure])
+    rows = scope.leads().filter(measures(scope)[measure])
     if origin is None:
         return rows
     return rows.filter(origin_id=origin or None) if origin else rows.filter(origin_id__isnull=True)
@@ -26,8 +35,9 @@ def rows_of(scope, origin, measure):
 
 def numbers(scope):
     """[(origin key or None, {measure: count}, won sum)], most leads first."""
-    counts = {name: Count("id", filter=condition) for name, condition in MEASURES.items()}
-    money = Sum("deals__amount", filter=Q(deals__status="won", deals__currency=scope.organisation.currency))
+    counted = measures(scope)
+    counts = {name: Count("id", filter=condition) for name, condition in counted.items()}
+    money = Sum("deals__amount", filter=counted["won"] & Q(deals__currency=scope.organisation.currency))
     rows = scope.leads().order_by().values("origin_id").annotate(**{f"n_{k}": v for k, v in counts.items()}, money=money)
     found = [(row["origin_id"], {k: row[f"n_{k}"] for k in counts}, row["money"] or 0) for row in rows]
     return sorted(found, key=lambda row: (-row[1]["all"], row[0] or 0))

@@ -7,8 +7,8 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from crm.core.models import Job, Organisation
 from crm.core.jobs import drain
+from crm.core.models import Job, Organisation
 from leads.models import Interaction, Kind, Message, Task, Template
 from leads.services import optouts
 from leads.services.timeline import record
