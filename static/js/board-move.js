@@ -18,7 +18,7 @@ const reload = (columns) => {
     if (column?.matches(".board-zone")) continue; // a place to drop on, with nothing to show
     const url = column?.dataset.columnUrl;
     if (!url) return location.reload();
-    htmx.ajax("GET", url, { target: `#${column.id}`, swap: "outerHTML" });
+    htmx.ajax("GET", url, { source: column, target: column, swap: "outerHTML" }); // of one source, htmx keeps only the last waiting
   }
 };
 
