@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.core.jobs import enqueue
+from crm.core.recent import recent
 from leads.capture import ADAPTERS, limits
 from leads.capture.base import Refused, clean, parse_body
 from leads.capture.traps import HOSTED
@@ -56,8 +57,17 @@ class Answer:
 
 
 def find_source(key):
-    """The source of an address, or None; those without an address have no adapter."""
-    return Source.objects.select_related("consent").filter(key=key, adapter__in=ADAPTERS).first()
+    """The source of an address, or None; those without an address have no adapter. Only to be read."""
+    return _recent_sources().get(key) or _sources().filter(key=key).first()  # a new one is known at once
+
+
+def _sources():
+    return Source.objects.select_related("consent").filter(adapter__in=ADAPTERS)
+
+
+@recent
+def _recent_sources():
+    return {source.key: source for source in _sources()}
 
 
 def receive(source, envelope, *, key=None, key_optional=False):
@@ -73,7 +83,7 @@ def receive(source, envelope, *, key=None, key_optional=False):
     except Refused as refused:
         return _refuse(source, envelope, refused)
     if key is None:
-        return Answer(202, _store(source, envelope))
+        return _taken(source, envelope)
     return _once(source, envelope, key, key_optional)
 
 
@@ -159,6 +169,13 @@ def _refuse(source, envelope, refused):
     )
     row.save(force_insert=True)
     return Answer(refused.status, row, refused.reason, str(refused.detail))
+
+
+def _taken(source, envelope):
+    try:
+        return Answer(202, _store(source, envelope))
+    except IntegrityError:  # the source was deleted a moment ago
+        return Answer(410, reason="source_off", detail=_("This address takes no enquiries any more."))
 
 
 @transaction.atomic

@@ -103,7 +103,13 @@ class Bench:
         self.size, self.say = size, say
         base = os.environ.get("DATABASE_URL") or database_url(settings.STATE_DIR)
         self.admin_url, self.url = base, f"{base.rsplit('/', 1)[0]}/crm_bench_{size}"
-        self.env = {**os.environ, "DATABASE_URL": self.url, "CRM_BENCH": "1", "STATEMENT_TIMEOUT_MS": "0", "LOG_LEVEL": "ERROR"}
+        self.env = {
+            **os.environ,
+            "DATABASE_URL": self.url,
+            "CRM_BENCH": "1",
+            "STATEMENT_TIMEOUT_MS": "0",
+            "LOG_LEVEL": "ERROR",
+        }
         self.cookies = {}
 
     def run(self):
@@ -142,8 +148,12 @@ class Bench:
 
     # --- HTTP ---------------------------------------------------------------------------------------------------------
     def ask(self, method, path, body=None, headers=None):
-        """(seconds, status, headers, body) of one request on the kept-alive connection."""
-        cookie = "; ".join(f"{k}={v}" for k, v in self.cookies.items())
+        """(seconds, status, headers, body) of one request on the kept-alive connection.
+
+        Pages are asked for with the manager's session; senders of enquiries have none.
+        """
+        posted = "json" in (headers or {}).get("Content-Type", "")
+        cookie = "" if posted else "; ".join(f"{k}={v}" for k, v in self.cookies.items())
         started = time.perf_counter()
         self.http.request(method, path, body, {"Cookie": cookie, "Accept": "text/html", **(headers or {})})
         answer = self.http.getresponse()
