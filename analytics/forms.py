@@ -36,11 +36,21 @@ class ReportForm(forms.Form):
     RARE = ("start", "end", "touch", "as_of")  # folded away until one of them says something
 
     period = forms.ChoiceField(label=gettext_lazy("Period"), choices=list(PERIODS.items()), required=False)
-    start = forms.DateField(label=pgettext_lazy("period", "From"), required=False, widget=DateInput(), input_formats=["%Y-%m-%d"])
-    end = forms.DateField(label=pgettext_lazy("period", "To"), required=False, widget=DateInput(), input_formats=["%Y-%m-%d"])
-    team = forms.ModelChoiceField(Team.objects.none(), label=gettext_lazy("Team"), required=False, empty_label=pgettext_lazy("filter", "all"))
-    owner = forms.ModelChoiceField(User.objects.none(), label=gettext_lazy("Owner"), required=False, empty_label=pgettext_lazy("filter", "all"))
-    origin = forms.ModelChoiceField(Origin.objects.none(), label=gettext_lazy("Source"), required=False, empty_label=pgettext_lazy("filter", "all"))
+    start = forms.DateField(
+        label=pgettext_lazy("period", "From"), required=False, widget=DateInput(), input_formats=["%Y-%m-%d"]
+    )
+    end = forms.DateField(
+        label=pgettext_lazy("period", "To"), required=False, widget=DateInput(), input_formats=["%Y-%m-%d"]
+    )
+    team = forms.ModelChoiceField(
+        Team.objects.none(), label=gettext_lazy("Team"), required=False, empty_label=pgettext_lazy("filter", "all")
+    )
+    owner = forms.ModelChoiceField(
+        User.objects.none(), label=gettext_lazy("Owner"), required=False, empty_label=pgettext_lazy("filter", "all")
+    )
+    origin = forms.ModelChoiceField(
+        Origin.objects.none(), label=gettext_lazy("Source"), required=False, empty_label=pgettext_lazy("filter", "all")
+    )
     touch = forms.ChoiceField(
         label=gettext_lazy("Touch"),
         choices=[("first", gettext_lazy("First touch")), ("last", gettext_lazy("Last touch"))],
@@ -48,7 +58,11 @@ class ReportForm(forms.Form):
     )
     step = forms.ChoiceField(
         label=pgettext_lazy("period", "By"),
-        choices=[("day", pgettext_lazy("period", "day")), ("week", pgettext_lazy("period", "week")), ("month", pgettext_lazy("period", "month"))],
+        choices=[
+            ("day", pgettext_lazy("period", "day")),
+            ("week", pgettext_lazy("period", "week")),
+            ("month", pgettext_lazy("period", "month")),
+        ],
         required=False,
     )
     as_of = forms.DateField(

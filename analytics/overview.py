@@ -40,5 +40,7 @@ def tiles(scope, query):
     made = []
     for label, kind, key, cell, args in plan:
         table = Table("", [Column(label, kind)], [[Cell(now[key], cell, args)]]).linked(query)
-        made.append(Tile(label, table.rows[0][0], then[key], ratio(float(now[key]) - float(then[key]), float(then[key]))))
+        made.append(
+            Tile(label, table.rows[0][0], then[key], ratio(float(now[key]) - float(then[key]), float(then[key])))
+        )
     return made

@@ -1,5 +1,6 @@
 """Settings. Two modes, chosen by ``CRM_MODE``: ``local`` (what ``make up`` runs) and ``production``."""
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -37,10 +38,8 @@ def _secret_key():
         fresh = path.with_suffix(f".{os.getpid()}")
         fresh.write_text(secrets.token_urlsafe(64))
         fresh.chmod(0o600)
-        try:
+        with contextlib.suppress(FileExistsError):
             os.link(fresh, path)  # atomic: of two first starts one wins and both read the same key
-        except FileExistsError:
-            pass
         fresh.unlink()
     return path.read_text()
 

@@ -153,9 +153,7 @@ class DealLine(models.Model):
     quantity = models.DecimalField(
         _("quantity"), max_digits=12, decimal_places=3, default=1, validators=[MinValueValidator(Decimal("0.001"))]
     )
-    price = models.DecimalField(
-        _("price"), max_digits=14, decimal_places=2, validators=[MinValueValidator(Decimal(0))]
-    )
+    price = models.DecimalField(_("price"), max_digits=14, decimal_places=2, validators=[MinValueValidator(Decimal(0))])
     discount = models.DecimalField(
         _("discount, %"),
         max_digits=5,

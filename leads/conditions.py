@@ -44,7 +44,11 @@ FIELDS = {
     "enquiries": gettext_lazy("enquiries so far"),
 }
 # Of the interaction that an engagement rule looks at; not of the lead.
-EVENT_FIELDS = {"url": gettext_lazy("page address"), "result": gettext_lazy("call result"), "text": gettext_lazy("text")}
+EVENT_FIELDS = {
+    "url": gettext_lazy("page address"),
+    "result": gettext_lazy("call result"),
+    "text": gettext_lazy("text"),
+}
 OPS = {
     "eq": gettext_lazy("is"),
     "ne": gettext_lazy("is not"),

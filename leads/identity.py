@@ -279,9 +279,7 @@ _CITY_ALIASES = {
     "екб": "Екатеринбург", "нск": "Новосибирск", "н. новгород": "Нижний Новгород", "н.новгород": "Нижний Новгород",
     "ростов на дону": "Ростов-на-Дону",
 }  # fmt: skip
-_SMALL_IN_CITY = frozenset(
-    "на под над при у и де ла on upon by the de la le sur am an der".split()
-)
+_SMALL_IN_CITY = frozenset("на под над при у и де ла on upon by the de la le sur am an der".split())
 
 
 def city(raw):

@@ -138,9 +138,7 @@ def _indebted(candidate, debts):
 
 def open_loads(users):
     """Open leads of each user."""
-    return dict(
-        Lead.objects.open().filter(owner__in=users).values_list("owner").annotate(Count("id")).order_by()
-    )
+    return dict(Lead.objects.open().filter(owner__in=users).values_list("owner").annotate(Count("id")).order_by())
 
 
 def _enquiries(lead):

@@ -42,9 +42,7 @@ class Seller:
     def work(self):
         """Working time with the absences cut out, for looking ahead."""
         shared = self.shift.work
-        return WorkTime(
-            zone=shared.zone.key, hours=shared.hours, holidays=shared.holidays, absences=self.absences
-        )
+        return WorkTime(zone=shared.zone.key, hours=shared.hours, holidays=shared.holidays, absences=self.absences)
 
 
 class Staff:

@@ -106,9 +106,7 @@ class Evidence(models.Model):
         ]
         indexes = [
             models.Index(fields=["lead", "id"], name="scoring_evidence_lead"),
-            models.Index(
-                fields=["decays_at"], condition=Q(decays_at__isnull=False), name="scoring_evidence_decay"
-            ),
+            models.Index(fields=["decays_at"], condition=Q(decays_at__isnull=False), name="scoring_evidence_decay"),
         ]
 
     def __str__(self):

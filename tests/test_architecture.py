@@ -17,7 +17,14 @@ TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 SCRIPTS = sorted((ROOT / "static").rglob("*.js"))
 
 # Versions below which known faults come back (security releases, lost Celery messages after a broker reset).
-FLOORS = {"Django": "5.2.19", "celery": "5.7.0", "kombu": "5.7.0", "redis": "6.4", "openpyxl": "3.1.5", "defusedxml": "0.7.1"}
+FLOORS = {
+    "Django": "5.2.19",
+    "celery": "5.7.0",
+    "kombu": "5.7.0",
+    "redis": "6.4",
+    "openpyxl": "3.1.5",
+    "defusedxml": "0.7.1",
+}
 
 
 def test_imports_point_down_the_drawing():
@@ -33,7 +40,11 @@ def test_imports_stand_on_top():
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                found += [f"{path.relative_to(ROOT)}:{n.lineno}" for n in ast.walk(node) if isinstance(n, ast.Import | ast.ImportFrom)]
+                found += [
+                    f"{path.relative_to(ROOT)}:{n.lineno}"
+                    for n in ast.walk(node)
+                    if isinstance(n, ast.Import | ast.ImportFrom)
+                ]
     assert found == []
 
 
@@ -41,12 +52,15 @@ def test_imports_stand_on_top():
 def test_no_migration_is_missing():
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)
 
+
 # Help texts and the decoration of a form field are written by us, in code, and may hold a link.
 OURS = re.compile(r"(help_text|crispy_(prepended|appended)_text|input_html|buttons)\|safe")
 
 
 def test_nothing_is_inline_and_nothing_is_marked_safe():
-    bad = re.compile(r"<style|\sstyle=|\son[a-z]+=|\|safe\b|<script(?![^>]*\bsrc=)(?![^>]*application/json)|hx-on|javascript:")
+    bad = re.compile(
+        r"<style|\sstyle=|\son[a-z]+=|\|safe\b|<script(?![^>]*\bsrc=)(?![^>]*application/json)|hx-on|javascript:"
+    )
     found = {str(p.relative_to(ROOT)): bad.findall(OURS.sub("", p.read_text())) for p in TEMPLATES}
     assert {name: hits for name, hits in found.items() if hits} == {}
 

@@ -20,7 +20,9 @@ BARS = 120  # at most; a longer period goes by a longer step
 def step_of(scope):
     """The step asked for, or the next longer one that keeps the chart readable."""
     lengths = {"day": 1, "week": 7, "month": 28}
-    return next((s for s in list(lengths)[list(lengths).index(scope.step) :] if scope.days / lengths[s] <= BARS), "month")
+    return next(
+        (s for s in list(lengths)[list(lengths).index(scope.step) :] if scope.days / lengths[s] <= BARS), "month"
+    )
 
 
 def _first(day, step):
@@ -68,7 +70,10 @@ def new_leads_table(scope):
     columns = [Column(_("Period"), "text"), Column(_("New leads")), Column(_("Converted by now"))]
     form = "F Y" if step_of(scope) == "month" else "SHORT_DATE_FORMAT"
     found = new_leads(scope)
-    rows = [[Cell(date_format(day, form)), Cell(n, "new_leads", {"day": day.isoformat()}), Cell(done)] for day, n, done in found]
+    rows = [
+        [Cell(date_format(day, form)), Cell(n, "new_leads", {"day": day.isoformat()}), Cell(done)]
+        for day, n, done in found
+    ]
     total = [Cell(_("Total")), Cell(sum(row[1] for row in found), "new_leads"), Cell(sum(row[2] for row in found))]
     return Table(_("New leads"), columns, rows, total)
 
@@ -85,7 +90,10 @@ def pipeline(scope):
     rows = open_deals(scope).order_by().values("stage").annotate(n=Count("id"), money=Sum("amount", filter=own))
     found = {row["stage"]: (row["n"], row["money"] or Decimal(0)) for row in rows}
     stages = Stage.objects.filter(pipeline=pipeline_of("deal", scope)).order_by("position", "id")
-    return [(s, *found.get(s.pk, (0, Decimal(0))), found.get(s.pk, (0, Decimal(0)))[1] * s.probability / 100) for s in stages]
+    return [
+        (s, *found.get(s.pk, (0, Decimal(0))), found.get(s.pk, (0, Decimal(0)))[1] * s.probability / 100)
+        for s in stages
+    ]
 
 
 def pipeline_table(scope):
@@ -125,7 +133,9 @@ def forecast(scope):
             weighted=Sum(F("amount") * F("stage__probability"), filter=own),
         )
     )  # fmt: skip
-    found = {row["month"]: (row["n"], row["money"] or Decimal(0), (row["weighted"] or Decimal(0)) / 100) for row in rows}
+    found = {
+        row["month"]: (row["n"], row["money"] or Decimal(0), (row["weighted"] or Decimal(0)) / 100) for row in rows
+    }
     day, months = scope.start.replace(day=1), []
     while day <= scope.end:
         months.append((day, *found.get(day, (0, Decimal(0), Decimal(0)))))

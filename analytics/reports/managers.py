@@ -98,7 +98,11 @@ def numbers(scope):
 def table(scope):
     found = numbers(scope)
     rows = [_row(str(person), person.pk, n) for person, n in sorted(found.items(), key=lambda item: str(item[0]))]
-    notes = [_("Reaction is clock time from the enquiry to the first answer; cycle is from the deal's opening to its winning.")]
+    notes = [
+        _(
+            "Reaction is clock time from the enquiry to the first answer; cycle is from the deal's opening to its winning."
+        )
+    ]
     return Table(_("Managers"), _columns(), rows, notes=notes)
 
 

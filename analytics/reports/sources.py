@@ -38,7 +38,9 @@ def numbers(scope):
     counted = measures(scope)
     counts = {name: Count("id", filter=condition) for name, condition in counted.items()}
     money = Sum("deals__amount", filter=counted["won"] & Q(deals__currency=scope.organisation.currency))
-    rows = scope.leads().order_by().values("origin_id").annotate(**{f"n_{k}": v for k, v in counts.items()}, money=money)
+    rows = (
+        scope.leads().order_by().values("origin_id").annotate(**{f"n_{k}": v for k, v in counts.items()}, money=money)
+    )
     found = [(row["origin_id"], {k: row[f"n_{k}"] for k in counts}, row["money"] or 0) for row in rows]
     return sorted(found, key=lambda row: (-row[1]["all"], row[0] or 0))
 

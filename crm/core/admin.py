@@ -71,7 +71,17 @@ class UserAdmin(DjangoUserAdmin):
             None,
             {
                 "classes": ["wide"],
-                "fields": ["username", "first_name", "last_name", "email", "role", "team", "usable_password", "password1", "password2"],
+                "fields": [
+                    "username",
+                    "first_name",
+                    "last_name",
+                    "email",
+                    "role",
+                    "team",
+                    "usable_password",
+                    "password1",
+                    "password2",
+                ],
             },
         )
     ]
@@ -163,5 +173,3 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     list_display = ["at", "user", "action", "subject"]
     list_filter = ["action"]
     list_select_related = ["user"]
-
-

@@ -255,9 +255,7 @@ def release(pks):
 
 def replay(jobs):
     """Give dead jobs another life; returns how many."""
-    return jobs.filter(dead=True).update(
-        dead=False, attempts=0, crashes=0, leased_until=None, due_at=Now(), error=""
-    )
+    return jobs.filter(dead=True).update(dead=False, attempts=0, crashes=0, leased_until=None, due_at=Now(), error="")
 
 
 def beat(name):

@@ -79,7 +79,12 @@ def event(row, language):
     """A notice as server-sent events, worded in the reader's language."""
     with translation.override(language):
         text = wording(row)
-    data = {"text": text, "href": row.url, "level": "hot" if row.kind == "hot" else "info", "lead": row.details.get("lead")}
+    data = {
+        "text": text,
+        "href": row.url,
+        "level": "hot" if row.kind == "hot" else "info",
+        "lead": row.details.get("lead"),
+    }
     lines = [f"id: {row.pk}\nevent: notice\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"]
     lines += [f'event: refresh\ndata: {{"target": "{target}"}}\n\n' for target in targets(row.kind)]
     return "".join(lines)

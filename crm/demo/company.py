@@ -89,8 +89,16 @@ def _people(text, language):
 
     def person(username, names, role, **extra):
         first, last = names
-        fields = {"first_name": first, "last_name": last, "role": role, "password": password, "language": language,
-                  "email": f"{username}@example.test", "is_staff": role == Role.ADMIN, "is_superuser": role == Role.ADMIN}
+        fields = {
+            "first_name": first,
+            "last_name": last,
+            "role": role,
+            "password": password,
+            "language": language,
+            "email": f"{username}@example.test",
+            "is_staff": role == Role.ADMIN,
+            "is_superuser": role == Role.ADMIN,
+        }
         return User.objects.get_or_create(username=username, defaults=fields | extra)[0]  # fmt: skip
 
     person("admin", text["admin"], Role.ADMIN)

@@ -92,7 +92,9 @@ class Life:
             "city": rng.choice(text["cities"]),
             "product": self.product.name,
             "need": rng.choice(text["needs"]).format(self.product.name, rng.randint(2, 40)) if self.chance(0.8) else "",
-            "budget": Decimal(int(float(self.product.price) * rng.uniform(0.6, 4)) // 1000 * 1000) if self.chance(0.5) else None,
+            "budget": Decimal(int(float(self.product.price) * rng.uniform(0.6, 4)) // 1000 * 1000)
+            if self.chance(0.5)
+            else None,
             "tags": ["VIP"] if self.chance(0.02) else [],
         }
         self.company = self._company() if firm else None
@@ -292,7 +294,9 @@ class Life:
         self.close("converted")
         self.deal = self.tables[Deal].key()
         stages = self.world.deal_stages
-        amount = self.fields["budget"] or Decimal(int(float(self.product.price) * self.rng.uniform(0.5, 5)) // 100 * 100)
+        amount = self.fields["budget"] or Decimal(
+            int(float(self.product.price) * self.rng.uniform(0.5, 5)) // 100 * 100
+        )
         opened = entered = self.at
         sums = {"amount": str(amount), "currency": self.world.currency}
         title = f"{self.product.name}: {self.fields['company_name'] or self.name}"[:200]

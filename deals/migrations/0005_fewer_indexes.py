@@ -6,41 +6,58 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('core', '0003_job_leased'),
-        ('deals', '0004_boards'),
-        ('leads', '0007_fewer_indexes'),
+        ("core", "0003_job_leased"),
+        ("deals", "0004_boards"),
+        ("leads", "0007_fewer_indexes"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.RemoveIndex(
-            model_name='dealstagemove',
-            name='deals_stagemove_deal',
+            model_name="dealstagemove",
+            name="deals_stagemove_deal",
         ),
         migrations.AlterField(
-            model_name='deal',
-            name='owner',
-            field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='deals', to=settings.AUTH_USER_MODEL),
+            model_name="deal",
+            name="owner",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="deals",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.AlterField(
-            model_name='deal',
-            name='person',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='deals', to='leads.person'),
+            model_name="deal",
+            name="person",
+            field=models.ForeignKey(
+                db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="deals", to="leads.person"
+            ),
         ),
         migrations.AlterField(
-            model_name='deal',
-            name='team',
-            field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='deals', to='core.team'),
+            model_name="deal",
+            name="team",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="deals",
+                to="core.team",
+            ),
         ),
         migrations.AlterField(
-            model_name='dealstagemove',
-            name='deal',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='stage_moves', to='deals.deal'),
+            model_name="dealstagemove",
+            name="deal",
+            field=models.ForeignKey(
+                db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="stage_moves", to="deals.deal"
+            ),
         ),
         migrations.AddIndex(
-            model_name='dealstagemove',
-            index=models.Index(fields=['deal', 'id'], include=('to_stage', 'kind', 'at'), name='deals_stagemove_deal'),
+            model_name="dealstagemove",
+            index=models.Index(fields=["deal", "id"], include=("to_stage", "kind", "at"), name="deals_stagemove_deal"),
         ),
     ]

@@ -20,7 +20,10 @@ class NewLeadForm(forms.Form):
         widget=forms.TextInput({"type": "tel", "autofocus": True, "autocomplete": "off", "inputmode": "tel"}),
     )
     name = forms.CharField(
-        label=pgettext_lazy("person", "Name"), required=False, max_length=200, widget=forms.TextInput({"autocomplete": "off"})
+        label=pgettext_lazy("person", "Name"),
+        required=False,
+        max_length=200,
+        widget=forms.TextInput({"autocomplete": "off"}),
     )
     email = forms.CharField(
         label=gettext_lazy("E-mail"),

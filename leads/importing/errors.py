@@ -14,6 +14,7 @@ REASONS = {
     "known": _("known already, nothing new"),
 }
 
+
 class Unreadable(Exception):
     """The file as a whole cannot be imported; the message says why. ``code`` is for programs."""
 

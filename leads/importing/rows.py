@@ -158,5 +158,3 @@ def _guessed(text):
         except ValueError:
             continue
     return None
-
-

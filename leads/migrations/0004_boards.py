@@ -5,16 +5,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('core', '0003_job_leased'),
-        ('leads', '0003_bulk'),
+        ("core", "0003_job_leased"),
+        ("leads", "0003_bulk"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='lead',
-            index=models.Index(condition=models.Q(('status', 'open')), fields=['team', 'stage', '-score', '-id'], name='leads_lead_team_board'),
+            model_name="lead",
+            index=models.Index(
+                condition=models.Q(("status", "open")),
+                fields=["team", "stage", "-score", "-id"],
+                name="leads_lead_team_board",
+            ),
         ),
     ]

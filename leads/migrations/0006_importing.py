@@ -2,89 +2,135 @@
 
 import django.db.models.deletion
 import django.db.models.expressions
-import leads.models.imports
 from django.conf import settings
 from django.db import migrations, models
 
+import leads.models.imports
+
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('leads', '0005_task_feed'),
+        ("leads", "0005_task_feed"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ImportRow',
+            name="ImportRow",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('line', models.PositiveIntegerField()),
-                ('state', models.CharField(choices=[('created', 'created'), ('updated', 'updated'), ('skipped', 'skipped'), ('failed', 'failed')], max_length=7)),
-                ('reason', models.CharField(blank=True, max_length=16)),
-                ('data', models.JSONField(default=dict)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("line", models.PositiveIntegerField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("created", "created"),
+                            ("updated", "updated"),
+                            ("skipped", "skipped"),
+                            ("failed", "failed"),
+                        ],
+                        max_length=7,
+                    ),
+                ),
+                ("reason", models.CharField(blank=True, max_length=16)),
+                ("data", models.JSONField(default=dict)),
             ],
             options={
-                'verbose_name': 'import row',
-                'verbose_name_plural': 'import rows',
+                "verbose_name": "import row",
+                "verbose_name_plural": "import rows",
             },
         ),
         migrations.AddField(
-            model_name='import',
-            name='forecast',
+            model_name="import",
+            name="forecast",
             field=models.JSONField(default=dict),
         ),
         migrations.AddField(
-            model_name='import',
-            name='options',
+            model_name="import",
+            name="options",
             field=models.JSONField(default=dict),
         ),
         migrations.AddField(
-            model_name='import',
-            name='size',
+            model_name="import",
+            name="size",
             field=models.PositiveBigIntegerField(default=0),
         ),
         migrations.AddField(
-            model_name='import',
-            name='warned',
+            model_name="import",
+            name="warned",
             field=models.PositiveIntegerField(default=0),
         ),
         migrations.AlterField(
-            model_name='import',
-            name='error_file',
+            model_name="import",
+            name="error_file",
             field=models.FileField(blank=True, upload_to=leads.models.imports.stored_as),
         ),
         migrations.AlterField(
-            model_name='import',
-            name='file',
+            model_name="import",
+            name="file",
             field=models.FileField(blank=True, upload_to=leads.models.imports.stored_as),
         ),
         migrations.AlterField(
-            model_name='import',
-            name='state',
-            field=models.CharField(choices=[('ready', 'ready'), ('checking', 'being tried'), ('checked', 'tried'), ('running', 'running'), ('done', 'done'), ('failed', 'failed')], default='ready', max_length=8),
+            model_name="import",
+            name="state",
+            field=models.CharField(
+                choices=[
+                    ("ready", "ready"),
+                    ("checking", "being tried"),
+                    ("checked", "tried"),
+                    ("running", "running"),
+                    ("done", "done"),
+                    ("failed", "failed"),
+                ],
+                default="ready",
+                max_length=8,
+            ),
         ),
         migrations.AddConstraint(
-            model_name='import',
-            constraint=models.CheckConstraint(condition=models.Q(('rows', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('created'), '+', models.F('updated')), '+', models.F('skipped')), '+', models.F('failed')))), name='leads_import_adds_up'),
+            model_name="import",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "rows",
+                        django.db.models.expressions.CombinedExpression(
+                            django.db.models.expressions.CombinedExpression(
+                                django.db.models.expressions.CombinedExpression(
+                                    models.F("created"), "+", models.F("updated")
+                                ),
+                                "+",
+                                models.F("skipped"),
+                            ),
+                            "+",
+                            models.F("failed"),
+                        ),
+                    )
+                ),
+                name="leads_import_adds_up",
+            ),
         ),
         migrations.AddField(
-            model_name='importrow',
-            name='lead',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='leads.lead'),
+            model_name="importrow",
+            name="lead",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to="leads.lead"
+            ),
         ),
         migrations.AddField(
-            model_name='importrow',
-            name='of',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='leads.import'),
+            model_name="importrow",
+            name="of",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="lines", to="leads.import"
+            ),
         ),
         migrations.AddField(
-            model_name='importrow',
-            name='person',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='leads.person'),
+            model_name="importrow",
+            name="person",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to="leads.person"
+            ),
         ),
         migrations.AddIndex(
-            model_name='importrow',
-            index=models.Index(fields=['of', 'state', 'line'], name='leads_importrow_state'),
+            model_name="importrow",
+            index=models.Index(fields=["of", "state", "line"], name="leads_importrow_state"),
         ),
     ]

@@ -142,9 +142,7 @@ class Lead(RefreshMixin, models.Model):
             models.Index(fields=["owner", "-score", "-id"], name="leads_lead_owner_score"),
             models.Index(fields=["team", "-score", "-id"], name="leads_lead_team_score"),
             models.Index(fields=["-score", "-id"], name="leads_lead_score"),
-            models.Index(
-                fields=["stage", "-score", "-id"], condition=Q(status=Status.OPEN), name="leads_lead_board"
-            ),
+            models.Index(fields=["stage", "-score", "-id"], condition=Q(status=Status.OPEN), name="leads_lead_board"),
             models.Index(
                 fields=["owner", "stage", "-score", "-id"],
                 condition=Q(status=Status.OPEN),
@@ -198,9 +196,7 @@ class StageMove(StageMoveBase):
             models.Index(fields=["at"], name="leads_stagemove_at"),
         ]
         constraints = [
-            models.UniqueConstraint(
-                fields=["lead"], condition=Q(from_stage=None), name="leads_stagemove_enters_once"
-            )
+            models.UniqueConstraint(fields=["lead"], condition=Q(from_stage=None), name="leads_stagemove_enters_once")
         ]
 
     def __str__(self):

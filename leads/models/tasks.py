@@ -48,9 +48,7 @@ class Task(models.Model):
         indexes = [
             models.Index(fields=["assignee", "due_at"], condition=Q(done_at=None), name="leads_task_open"),
             models.Index(fields=["lead", "due_at"], name="leads_task_lead"),
-            models.Index(
-                fields=["deal_ref", "due_at"], condition=Q(deal_ref__isnull=False), name="leads_task_deal"
-            ),
+            models.Index(fields=["deal_ref", "due_at"], condition=Q(deal_ref__isnull=False), name="leads_task_deal"),
         ]
 
     def __str__(self):

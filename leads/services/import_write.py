@@ -290,5 +290,5 @@ def _update(cursor, table, columns, rows, *, lists=False):
     for pk, changes in rows:
         grouped["pk"].append(pk)
         grouped["f"].append(changes)
-    sql = f"update {table} t set {', '.join(sets)} from unnest(%s::bigint[], %s::jsonb[]) as n(id, f) where t.id = n.id"
+    sql = f"update {table} t set {', '.join(sets)} from unnest(%s::bigint[], %s::jsonb[]) as n(id, f) where t.id = n.id"  # nosec B608 - names of our own columns
     cursor.execute(sql, [grouped["pk"], grouped["f"]])

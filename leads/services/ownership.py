@@ -19,14 +19,14 @@ def assign(lead, to, *, how, by=None, trace=None):
     Open tasks of the former owner move along. The new owner is told at once unless it was their own doing.
     """
     former = lead.owner_id
-    row = Assignment.objects.create(
-        lead=lead, from_owner_id=former, to_owner=to, how=how, by=by, trace=trace or []
-    )
+    row = Assignment.objects.create(lead=lead, from_owner_id=former, to_owner=to, how=how, by=by, trace=trace or [])
     lead.owner, lead.team_id, lead.parked_until = to, to.team_id, None
     Lead.objects.filter(pk=lead.pk).update(owner=to, team=to.team_id, parked_until=None, assigned_at=Now())
     if former and former != to.pk:
         lead.tasks.filter(done_at=None, assignee_id=former).update(assignee=to)
-    record(lead, Kind.OWNER_CHANGED, by=by, how=how, assignment=row.pk, **{"from": former, "to": to.pk, "name": str(to)})
+    record(
+        lead, Kind.OWNER_CHANGED, by=by, how=how, assignment=row.pk, **{"from": former, "to": to.pk, "name": str(to)}
+    )
     if to != by and how != How.IMPORT:
         notify(to, "assigned", url=reverse("leads:card", args=[lead.pk]), lead=lead.pk, name=str(lead))
     return row

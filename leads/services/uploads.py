@@ -96,5 +96,3 @@ def discard(job):
     name, storage = row.file.name, row.file.storage
     row.delete()
     transaction.on_commit(lambda: storage.delete(name) if name else None)
-
-

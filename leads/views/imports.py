@@ -88,6 +88,9 @@ def _step(request, found, verb):
         verb()
     except (uploads.WrongStep, Unreadable) as error:
         return away(request, reverse("leads:import", args=[found.pk]), str(error), level="error")
+    except FileNotFoundError:
+        why = _("The uploaded file is no longer in the store; upload it again.")
+        return away(request, reverse("leads:import", args=[found.pk]), why, level="error")
     return away(request, reverse("leads:import", args=[found.pk]))
 
 

@@ -135,9 +135,7 @@ def task_done(request, pk):
         step = form.step()
         services.finish(task, by=request.user, result=form.cleaned_data["result"])
         if step and lead:
-            services.set_task(
-                lead, by=request.user, assignee=task.assignee or request.user, deal=task.deal_ref, **step
-            )
+            services.set_task(lead, by=request.user, assignee=task.assignee or request.user, deal=task.deal_ref, **step)
         return _after(request, lead, _("Done."), step)
     context = {"task": task, "lead": lead, "form": form}
     return answers.dialog(request, "leads/card_task_done.html", context, invalid=form.is_bound)

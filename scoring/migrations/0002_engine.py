@@ -7,42 +7,56 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('leads', '0005_task_feed'),
-        ('scoring', '0001_initial'),
+        ("leads", "0005_task_feed"),
+        ("scoring", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Rescoring',
+            name="Rescoring",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('started_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='started')),
-                ('finished_at', models.DateTimeField(null=True, verbose_name='finished')),
-                ('total', models.PositiveIntegerField(default=0, verbose_name='leads')),
-                ('done', models.PositiveIntegerField(default=0, verbose_name='done')),
-                ('changed', models.PositiveIntegerField(default=0, verbose_name='scores changed')),
-                ('after', models.BigIntegerField(default=0)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "started_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name="started"),
+                ),
+                ("finished_at", models.DateTimeField(null=True, verbose_name="finished")),
+                ("total", models.PositiveIntegerField(default=0, verbose_name="leads")),
+                ("done", models.PositiveIntegerField(default=0, verbose_name="done")),
+                ("changed", models.PositiveIntegerField(default=0, verbose_name="scores changed")),
+                ("after", models.BigIntegerField(default=0)),
             ],
             options={
-                'verbose_name': 're-scoring',
-                'verbose_name_plural': 're-scorings',
-                'ordering': ['-id'],
+                "verbose_name": "re-scoring",
+                "verbose_name_plural": "re-scorings",
+                "ordering": ["-id"],
             },
         ),
         migrations.RemoveConstraint(
-            model_name='evidence',
-            name='scoring_evidence_once',
+            model_name="evidence",
+            name="scoring_evidence_once",
         ),
         migrations.AddConstraint(
-            model_name='evidence',
-            constraint=models.UniqueConstraint(condition=models.Q(('interaction__isnull', False), ('kind', 'engagement'), ('step', 0), ('withdraws', False)), fields=('rule', 'interaction'), name='scoring_evidence_once'),
+            model_name="evidence",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(
+                    ("interaction__isnull", False), ("kind", "engagement"), ("step", 0), ("withdraws", False)
+                ),
+                fields=("rule", "interaction"),
+                name="scoring_evidence_once",
+            ),
         ),
         migrations.AddField(
-            model_name='rescoring',
-            name='by',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='by'),
+            model_name="rescoring",
+            name="by",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+                verbose_name="by",
+            ),
         ),
     ]

@@ -5,16 +5,17 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('leads', '0007_fewer_indexes'),
-        ('scoring', '0002_engine'),
+        ("leads", "0007_fewer_indexes"),
+        ("scoring", "0002_engine"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='evidence',
-            name='lead',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='evidence', to='leads.lead'),
+            model_name="evidence",
+            name="lead",
+            field=models.ForeignKey(
+                db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="evidence", to="leads.lead"
+            ),
         ),
     ]

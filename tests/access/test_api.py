@@ -59,9 +59,15 @@ def test_a_key_sees_what_its_user_sees(api, places):
 @pytest.mark.parametrize("kind", ["lead", "deal"])
 def test_a_strangers_record_is_not_there_and_nothing_is_written(api, places, rep, kind):
     other = places.bundles["mate"].params[kind]
-    calls = [("get", f"/{kind}s/{other}", None), ("patch", f"/{kind}s/{other}", {"title" if kind == "deal" else "city": "x"})]
+    calls = [
+        ("get", f"/{kind}s/{other}", None),
+        ("patch", f"/{kind}s/{other}", {"title" if kind == "deal" else "city": "x"}),
+    ]
     if kind == "lead":
-        calls += [("post", f"/leads/{other}/interactions", {"kind": "note", "text": "x"}), ("post", "/deals", {"lead": other})]
+        calls += [
+            ("post", f"/leads/{other}/interactions", {"kind": "note", "text": "x"}),
+            ("post", "/deals", {"lead": other}),
+        ]
     client = api(rep)
     for method, path, data in calls:
         before = matrix.writes()
@@ -102,7 +108,11 @@ def test_a_lead_is_made_once_under_a_key_and_handed_out(api, admin, rep, places)
     other = client.post("/leads", data | {"city": "Тверь"}, **{"Idempotency-Key": "k1"})
     assert (made.status_code, again.status_code, other.status_code) == (201, 201, 422)
     assert (again.json()["id"], again["Idempotent-Replayed"]) == (made.json()["id"], "true")
-    assert (made.json()["name"], made.json()["phone"], made.json()["fields"]["city"]) == ("Иван Петров", "+79123456789", "Казань")
+    assert (made.json()["name"], made.json()["phone"], made.json()["fields"]["city"]) == (
+        "Иван Петров",
+        "+79123456789",
+        "Казань",
+    )
     merged = client.post("/leads", {"phone": "+79123456789", "email": "ivan@example.test"})
     assert (merged.status_code, merged.json()["id"]) == (200, made.json()["id"])
     assert sorted(Submission.objects.filter(source__key="api").values_list("state", flat=True)) == ["lead", "merged"]
@@ -138,7 +148,11 @@ def test_the_gates_hold_over_the_api_and_a_change_is_all_or_nothing(api, rep, pl
     stages[1].required_fields = ["budget"]
     stages[1].save()
     refused = api(rep).patch(f"/leads/{pk}", {"city": "Тверь", "stage": stages[1].pk})
-    assert (refused.status_code, refused.json()["error"], refused.json()["missing"]) == (422, "fields_missing", ["budget"])
+    assert (refused.status_code, refused.json()["error"], refused.json()["missing"]) == (
+        422,
+        "fields_missing",
+        ["budget"],
+    )
     assert Lead.objects.get(pk=pk).city == ""
     moved = api(rep).patch(f"/leads/{pk}", {"budget": "1000.00", "stage": stages[1].pk})
     assert (moved.status_code, moved.json()["stage"], moved.json()["version"]) == (200, stages[1].name, 1)

@@ -38,7 +38,8 @@ def test_each_role_gets_what_the_registry_says_and_nothing_else(places, area):
         and pattern.name.partition(":")[0] == area
         and not matrix.REGISTRY[pattern.name].get("elsewhere")
     ]
-    assert "\n".join(matrix.violations(places, patterns)) == ""
+    found = matrix.violations(places, patterns)
+    assert not found, "\n" + "\n".join(found)
 
 
 def test_the_admin_is_for_administrators(places):

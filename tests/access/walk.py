@@ -26,4 +26,6 @@ def walk(patterns=None, prefix="", spaces=()):
             continue
         name = ":".join([*spaces, pattern.name]) if pattern.name else prefix + str(pattern.pattern)
         params = tuple(pattern.pattern.converters) or tuple(pattern.pattern.regex.groupindex)
-        yield Pattern(name, prefix + str(pattern.pattern), params, not getattr(pattern.callback, "login_required", True))
+        yield Pattern(
+            name, prefix + str(pattern.pattern), params, not getattr(pattern.callback, "login_required", True)
+        )

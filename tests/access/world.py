@@ -81,5 +81,3 @@ def build(rep, colleague, head, outsider, marketer, admin):
         "anonymous": None, "rep": rep, "outsider": outsider, "head": head, "marketer": marketer, "admin": admin,
     }  # fmt: skip
     return World(actors, bundles, fixed)
-
-

@@ -18,7 +18,11 @@ pytestmark = pytest.mark.django_db
 
 def scope_of(user, **changes):
     today = timezone.now().date()
-    plan = {"start": today - timedelta(days=30), "end": today + timedelta(days=1), "as_of": timezone.now() + timedelta(days=1)}
+    plan = {
+        "start": today - timedelta(days=30),
+        "end": today + timedelta(days=1),
+        "as_of": timezone.now() + timedelta(days=1),
+    }
     return Scope(user=user, organisation=Organisation.get(), **{**plan, **changes})
 
 
@@ -64,7 +68,14 @@ def test_a_converted_lead_goes_on_as_its_deal_to_the_money(admin, cohort):
 
 def test_every_number_opens_exactly_its_rows(admin, cohort):
     scope = scope_of(admin)
-    tables = [funnel.table, sources.table, managers.table, flow.new_leads_table, flow.pipeline_table, flow.forecast_table]
+    tables = [
+        funnel.table,
+        sources.table,
+        managers.table,
+        flow.new_leads_table,
+        flow.pipeline_table,
+        flow.forecast_table,
+    ]
     seen = 0
     for make in tables:
         table = make(scope)
@@ -116,7 +127,9 @@ def test_forecast_is_the_sum_of_amounts_by_stage_probability(admin, funnels):
 
 
 def test_managers_get_their_own_line_and_heads_their_teams(rep, colleague, outsider, head, admin):
-    lines = {user.username: {str(p.username) for p in managers.numbers(scope_of(user))} for user in (rep, head, outsider)}
+    lines = {
+        user.username: {str(p.username) for p in managers.numbers(scope_of(user))} for user in (rep, head, outsider)
+    }
     assert lines == {"rep": {"rep"}, "head": {"rep", "colleague", "head"}, "outsider": {"outsider"}}
 
 
@@ -136,4 +149,14 @@ def test_files_hold_what_the_page_shows_and_only_for_who_may_export(signed_in, h
     assert signed_in(rep).get("/reports/funnel/?format=csv").status_code == 403
     body = b"".join(signed_in(head).get("/reports/funnel/?format=csv").streaming_content).decode("utf-8-sig")
     first = [line.split(";")[0] for line in body.splitlines()]
-    assert first == ["Stage", "Enquiries", "New", "Contacted", "Qualified", "Proposal", "Negotiation", "Contract", "Won deals"]
+    assert first == [
+        "Stage",
+        "Enquiries",
+        "New",
+        "Contacted",
+        "Qualified",
+        "Proposal",
+        "Negotiation",
+        "Contract",
+        "Won deals",
+    ]

@@ -17,7 +17,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def made(source):
     """Judge one receipt of a new person; returns its statements, transaction control apart."""
-    fields = {"phone": f"+7926{uuid.uuid4().int % 10**7:07d}", "email": f"{uuid.uuid4().hex}@example.test", "need": "окна"}
+    fields = {
+        "phone": f"+7926{uuid.uuid4().int % 10**7:07d}",
+        "email": f"{uuid.uuid4().hex}@example.test",
+        "need": "окна",
+    }
     receipt = SubmissionFactory(source=source, body=json.dumps(fields).encode())
     job, statements = jobs.enqueue("leads.judge", receipt.pk), []
 

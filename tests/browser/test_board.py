@@ -85,7 +85,10 @@ def touch(session, kind, *points):
 def test_a_long_press_and_a_finger_move_a_card(lead, rep, stages, open_as):
     page = open_as(rep, "/leads/board/", width=820, has_touch=True)
     session = page.context.new_cdp_session(page)
-    (x, y), (to_x, to_y) = middle(page, f"#card-{lead.pk} .board-foot"), middle(page, f"#column-{stages[1].pk} .board-cards")
+    (x, y), (to_x, to_y) = (
+        middle(page, f"#card-{lead.pk} .board-foot"),
+        middle(page, f"#column-{stages[1].pk} .board-cards"),
+    )
     touch(session, "touchStart", (x, y))
     page.locator(".is-ghost").wait_for()
     for part in range(1, 9):

@@ -1,6 +1,7 @@
 import asyncio
 
 from crm.core.intake_limits import SMALL, BodyLimits
+from tests.core.loops import in_a_loop
 
 
 def answer_to(pieces, *, length=None, patience=0.2, path="/capture/x/"):
@@ -25,7 +26,7 @@ def answer_to(pieces, *, length=None, patience=0.2, path="/capture/x/"):
 
     headers = [] if length is None else [(b"content-length", str(length).encode())]
     scope = {"type": "http", "path": path, "headers": headers}
-    asyncio.run(BodyLimits(app, patience)(scope, receive, send))
+    in_a_loop(BodyLimits(app, patience)(scope, receive, send))
     return sent[0]["status"], sum(got)
 
 

@@ -130,5 +130,9 @@ def test_nothing_is_rung_before_it_is_due():
 
 def test_every_task_takes_the_key_of_a_job_and_nothing_else():
     ours = {name: task for name, task in current_app.tasks.items() if not name.startswith("celery.")}
-    arguments = {name: task.run.__wrapped__.__code__.co_argcount for name, task in ours.items() if hasattr(task.run, "__wrapped__")}
+    arguments = {
+        name: task.run.__wrapped__.__code__.co_argcount
+        for name, task in ours.items()
+        if hasattr(task.run, "__wrapped__")
+    }
     assert set(arguments.values()) == {1}

@@ -7,6 +7,7 @@ from django.test import AsyncClient
 from crm.core import live
 from crm.core.models import Heartbeat, Notice
 from crm.core.notices import notify
+from tests.core.loops import in_a_loop
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -37,7 +38,7 @@ def test_a_notice_reaches_the_open_page_in_the_readers_language(rep, colleague):
         await asyncio.to_thread(notify, rep, "hot", url="/leads/5/", name="Иванов", lead=5)
         return await asyncio.wait_for(waiting, 5)
 
-    text = asyncio.run(scene())
+    text = in_a_loop(scene())
     head, _, data = text.partition("data: ")
     got = json.loads(data.splitlines()[0])
     assert (got["href"], got["level"], got["lead"]) == ("/leads/5/", "hot", 5)
@@ -54,7 +55,7 @@ def test_a_page_that_comes_back_gets_what_it_missed(rep):
         response = await client.get("/live/", headers={"Last-Event-ID": str(missed.pk - 1)})
         return await asyncio.wait_for(first_notice(response), 5)
 
-    assert "New lead: Anna" in asyncio.run(scene())
+    assert "New lead: Anna" in in_a_loop(scene())
 
 
 def test_health_says_what_is_degraded_in_words(client):

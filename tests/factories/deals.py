@@ -27,6 +27,4 @@ class DealFactory(factory.django.DjangoModelFactory):
 
     @factory.post_generation
     def entered(deal, create, extracted, **kwargs):
-        DealStageMove.objects.create(
-            deal=deal, kind="entered", to_stage_id=deal.stage_id, amount=deal.amount
-        )
+        DealStageMove.objects.create(deal=deal, kind="entered", to_stage_id=deal.stage_id, amount=deal.amount)

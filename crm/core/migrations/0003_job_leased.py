@@ -4,14 +4,17 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('core', '0002_guards'),
+        ("core", "0002_guards"),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(condition=models.Q(('dead', False), ('leased_until__isnull', False)), fields=['queue', 'leased_until'], name='core_job_leased'),
+            model_name="job",
+            index=models.Index(
+                condition=models.Q(("dead", False), ("leased_until__isnull", False)),
+                fields=["queue", "leased_until"],
+                name="core_job_leased",
+            ),
         ),
     ]

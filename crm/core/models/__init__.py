@@ -1,9 +1,9 @@
 from .access import ApiKey, AuditEntry, Role, SavedView, User
 from .calendars import Absence, Calendar, Holiday, Hours, WorkTime
-from .organisation import Organisation
 from .funnel import Pipeline, Reason, Stage, StageEdge, StageMoveBase
 from .jobs import Heartbeat, Job
 from .notices import Notice
+from .organisation import Organisation
 from .people import Skill, Team
 
 __all__ = [

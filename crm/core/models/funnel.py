@@ -44,7 +44,10 @@ class Stage(models.Model):
         _("norm, days"), default=0, help_text=_("Longer here counts as stuck; 0: no norm.")
     )
     required_fields = models.JSONField(
-        _("required to enter"), default=list, blank=True, help_text=_("Fields that must be filled before a card enters.")
+        _("required to enter"),
+        default=list,
+        blank=True,
+        help_text=_("Fields that must be filled before a card enters."),
     )
 
     class Meta:

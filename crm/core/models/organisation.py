@@ -22,9 +22,7 @@ class Organisation(models.Model):
         _("phone region"), max_length=2, default="RU", help_text=_("For numbers written without a country code.")
     )
     from_email = models.EmailField(_("letters come from"), blank=True)
-    returning = models.CharField(
-        _("a client comes back as"), max_length=4, choices=Returning, default=Returning.LEAD
-    )
+    returning = models.CharField(_("a client comes back as"), max_length=4, choices=Returning, default=Returning.LEAD)
     reaction_minutes = models.PositiveIntegerField(
         _("reaction norm, working minutes"), default=15, validators=[MinValueValidator(1), MaxValueValidator(10_000)]
     )

@@ -19,7 +19,11 @@ class Team(models.Model):
     name = models.CharField(_("name"), max_length=80, unique=True)
     specialisation = models.CharField(_("specialisation"), max_length=200, blank=True)
     heads = models.ManyToManyField(
-        "core.User", verbose_name=_("heads"), related_name="headed_teams", blank=True, help_text=_("They see its leads.")
+        "core.User",
+        verbose_name=_("heads"),
+        related_name="headed_teams",
+        blank=True,
+        help_text=_("They see its leads."),
     )
 
     class Meta:

@@ -12,7 +12,9 @@ from scoring.services import recount
 
 
 class Command(BaseCommand):
-    help = "Recount scores, funnel, assignments, debts, reports and ledger from the event tables; exits 1 on a difference."
+    help = (
+        "Recount scores, funnel, assignments, debts, reports and ledger from the event tables; exits 1 on a difference."
+    )
     requires_system_checks = []
 
     def add_arguments(self, parser):

@@ -11,8 +11,8 @@ from django.db import DatabaseError, connection, transaction
 from crm.demo import company
 from crm.demo.copying import Tables
 from crm.demo.life import DAY, HOUR, MINUTE, Life
-from leads.models import Lead, Submission
 from leads.models import Company as Firm
+from leads.models import Lead, Submission
 from routing.models import Debt, DebtEntry
 
 CHUNK = 4000  # leads written at once
@@ -96,7 +96,11 @@ class Seeding:
         """One net entry a person and chunk in the fairness ledger, on the chunk's last assignment."""
         for user, delta in deltas.items():
             self.tables[DebtEntry].add(
-                assignment_id=life.assignment, rule_id=self.world.routing.pk, user_id=user, delta=delta, at=life.assigned
+                assignment_id=life.assignment,
+                rule_id=self.world.routing.pk,
+                user_id=user,
+                delta=delta,
+                at=life.assigned,
             )
 
     def debts(self, given):
@@ -119,5 +123,3 @@ def without_foreign_key_checks():
             cursor.execute("set local session_replication_role = replica")
     except DatabaseError:
         pass
-
-

@@ -32,7 +32,9 @@ def document(lead):
     timeline = lead.interactions.order_by("at", "id").values("id", "kind", "at", "by_id", "text", "details")
     return {
         "card": show(lead) | {"person": lead.person_id, "last_origin": str(lead.last_origin or "")},
-        "identities": list(lead.person.identities.order_by("id").values("kind", "scope", "value", "extension", "is_shared")),
+        "identities": list(
+            lead.person.identities.order_by("id").values("kind", "scope", "value", "extension", "is_shared")
+        ),
         "receipts": list(lead.submissions.order_by("id").values("receipt", "state", "reason", "received_at")),
         "touches": list(lead.touches.order_by("at", "id").values("at", "origin__name", "marks")),
         "timeline": list(timeline),
@@ -49,7 +51,9 @@ def document(lead):
             lead.assignments.order_by("id").values("at", "how", "from_owner_id", "to_owner_id", "by_id", "trace")
         ),
         "stage_moves": list(
-            lead.stage_moves.order_by("id").values("at", "kind", "from_stage__name", "to_stage__name", "by_id", "imported")
+            lead.stage_moves.order_by("id").values(
+                "at", "kind", "from_stage__name", "to_stage__name", "by_id", "imported"
+            )
         ),
         "messages": list(lead.messages.order_by("id").values("kind", "to", "subject", "state", "reason", "sent_at")),
         "tasks": list(lead.tasks.order_by("id").values("title", "kind", "due_at", "assignee_id", "done_at")),
