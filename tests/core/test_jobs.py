@@ -104,7 +104,7 @@ def test_a_job_does_not_die_of_a_night_without_workers_but_of_crashing_them(monk
         expire_leases()
     assert (Job.objects.get().crashes, Job.objects.get().dead) == (0, False)
 
-    make_skill.run(0)  # a worker comes: its first work, of whatever job, is its sign of life
+    jobs._sign("live")  # a worker comes: what its first work, of whatever job, begins with
     for _ in range(jobs.CRASHES - 1):  # the next one is the last straw
         assert [row[0] for row in jobs.lease()] == [pk]
         expire_leases()
