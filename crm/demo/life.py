@@ -44,6 +44,7 @@ from scoring.rules import (
 ZERO = Decimal(0)
 MINUTE, HOUR, DAY = 60, 3600, 86400
 QUIET = {"band_changed", "qualified", "owner_changed", "parked", "email_opened", "task_set"}
+SAID = {"reached": (0, 3, 4), "callback": (1,), "no_answer": (2,)}  # places among the words of calls
 BROWSER = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36"
 
 
@@ -239,8 +240,8 @@ class Life:
 
     def call(self):
         result = self.rng.choice(["reached", "reached", "reached", "no_answer", "callback"])
-        said = self.rng.choice(self.world.words["calls"])
-        self.tell(Kind.CALL, self.at, by=self.owner.id, text=said, result=result, direction="out")
+        said = self.rng.choice([self.world.words["calls"][n] for n in SAID[result]])
+        self.tell(Kind.CALL, self.at, by=self.owner.pk, text=said, result=result, direction="out")
 
     def next_thing(self):
         draw = self.rng.random()

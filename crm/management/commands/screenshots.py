@@ -68,7 +68,7 @@ def pages():
         "board": "/deals/board/",
         "card": f"/leads/{lead.pk}/",
         "funnel": "/reports/funnel/",
-        "why": f"/leads/{lead.pk}/why-this-owner/",
+        "why": f"/leads/{lead.pk}/#routing-panel",
     }
 
 
@@ -87,6 +87,7 @@ def shoot(chromium, base, out):
         for name, address in plan.items():
             page.goto(address)
             page.wait_for_timeout(1500)  # panels load; the live stream never ends
-            page.screenshot(path=out / f"{name}.png")
+            shown = page.locator(address.partition("#")[1] + address.partition("#")[2]) if "#" in address else page
+            shown.screenshot(path=out / f"{name}.png")
             yield str(out / f"{name}.png")
         browser.close()
