@@ -2,6 +2,7 @@
 PORT ?= 8000
 DEMO ?= 1
 ARGS ?=
+WORKERS ?= 2
 SCALE ?= 1000,100000
 JSON ?=
 PYTHON3 ?= python3
@@ -27,7 +28,7 @@ up:
 	@exec $(PY) manage.py up --port $(PORT) --with-parent
 
 test: install
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 bench: install
 	@$(PY) manage.py bench --scale $(SCALE) $(if $(JSON),--json $(JSON))
