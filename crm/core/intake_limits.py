@@ -7,7 +7,7 @@ import asyncio
 
 SMALL = 5 * 1024 * 1024  # bytes: enquiries, forms, API
 LARGE = 200 * 1024 * 1024  # bytes: uploaded lists
-LISTS = ("/imports/",)
+LISTS = ("/leads/imports/",)
 PATIENCE = 30.0  # seconds between two pieces of a body
 
 ANSWERS = {408: b'{"error": "timeout"}', 413: b'{"error": "too_large"}'}

@@ -1,5 +1,7 @@
 import asyncio
 
+from django.urls import reverse
+
 from crm.core.intake_limits import SMALL, BodyLimits
 from tests.core.loops import in_a_loop
 
@@ -50,4 +52,4 @@ def test_a_body_that_stops_coming_is_given_up():
 
 def test_lists_may_be_larger():
     piece = b"x" * (1024 * 1024)
-    assert answer_to([piece] * 20 + [b"end"], path="/imports/new/") == (200, 20 * 1024 * 1024 + 3)
+    assert answer_to([piece] * 20 + [b"end"], path=reverse("leads:imports")) == (200, 20 * 1024 * 1024 + 3)
