@@ -221,7 +221,7 @@ _PLAIN_NAME = re.compile(r"[^\W\d_]+(?:[ .'’‘`-]+[^\W\d_]+)*[.]?(?: ?\([^\W\
 
 def _cased(part):
     """One run of letters: first large, the rest small, unless its writer chose a case of their own."""
-    return part[:1].upper() + part[1:].lower() if part.islower() or part.isupper() else part
+    return part[:1].title() + part[1:].lower() if part.islower() or part.isupper() else part
 
 
 def _word(word, first):

@@ -61,6 +61,9 @@ def sell_again(lead, interaction):
 
 STOPS = {
     Kind.REPLIED: Why.REPLIED,
+    Kind.MESSAGE_IN: Why.REPLIED,
+    Kind.EMAIL_IN: Why.REPLIED,
+    Kind.BOUNCED: Why.OPTED_OUT,
     Kind.UNSUBSCRIBED: Why.OPTED_OUT,
     Kind.CONVERTED: Why.CONVERTED,
     Kind.REJECTED: Why.REJECTED,
@@ -84,6 +87,17 @@ REACTIONS = {
     Kind.EMAIL_CLICKED: [score, alarm],
     Kind.REPLIED: [score, alarm, stop_sequences],
     Kind.UNSUBSCRIBED: [score, stop_sequences],
+    Kind.MESSAGE_IN: [score, alarm, stop_sequences],
+    Kind.EMAIL_IN: [score, alarm, stop_sequences],
+    Kind.CALL_MISSED: [score, alarm],
+    Kind.BOUNCED: [stop_sequences],
+    Kind.SUBSCRIBED: [score, alarm, enrol],
+    Kind.REGISTERED: [score, alarm, enrol],
+    Kind.ATTENDED: [score, alarm, enrol],
+    Kind.DOWNLOADED: [score, alarm, enrol],
+    # Two cards became one, or two again.
+    Kind.MERGED: [score, alarm],
+    Kind.UNMERGED: [score, alarm],
     # What a colleague learns.
     Kind.CALL: [score, alarm],
     Kind.MEETING: [score, alarm],

@@ -42,9 +42,54 @@ class Body:
     payload: Any = None
 
 
+@dataclass(frozen=True)
+class Envelope:
+    """A request as far as a receipt needs it; ``raw`` is None where the body was too large to be read.
+
+    ``url``: the whole address as the sender called it, with its query (some providers sign it).
+    """
+
+    method: str
+    path: str
+    content_type: str
+    headers: Mapping[str, str] = field(repr=False)
+    raw: bytes | None = field(repr=False)
+    ip_hash: str = ""
+    own_host: str = ""
+    length: int = 0
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a provider wants to hear instead of our own 202 or 303."""
+
+    status: int = 200
+    text: str = ""
+    content_type: str = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of an adapter's sources; ``secret``: never shown again once it is saved.
+
+    ``kind``: text, url, number, flag or choice (then with ``choices``).
+    """
+
+    label: Any
+    help: Any = ""
+    kind: str = "text"
+    secret: bool = False
+    default: Any = ""
+    choices: tuple = ()
+
+
 @dataclass
 class Parsed:
-    """What an adapter found. ``kind``: lead, spam, test or not_enquiry; ``reason``: why it is no lead."""
+    """What an adapter found. ``kind``: lead, event, spam, test or not_enquiry; ``reason``: why it is no lead.
+
+    ``events``: of kind "event": what happened (``leads.capture.events``), each taken by its handler.
+    """
 
     identities: list[Known] = field(default_factory=list)
     fields: dict[str, Any] = field(default_factory=dict)  # normalised, by the names of Lead's fields
@@ -54,6 +99,7 @@ class Parsed:
     reason: str = ""
     visitor: str = ""
     warnings: list[str] = field(default_factory=list)
+    events: list[Any] = field(default_factory=list)
 
     def as_json(self):
         """What the receipts page shows and ``receipts --json`` prints."""
@@ -61,7 +107,8 @@ class Parsed:
         plain = {
             name: value if isinstance(value, list | dict | int) else str(value) for name, value in self.fields.items()
         }
-        return {**plain, "identities": signs, "marks": self.marks, "consent": self.consent}
+        happened = {"events": [event.as_json() for event in self.events[:20]]} if self.events else {}
+        return {**plain, **happened, "identities": signs, "marks": self.marks, "consent": self.consent}
 
 
 # --- Text -----------------------------------------------------------------------------------------------------------
@@ -282,12 +329,13 @@ def same(given, expected):
     return hmac.compare_digest(str(given).encode("utf-8", "replace"), expected.encode())
 
 
-def check_secret(headers, raw, source, *, given=""):
+def check_secret(envelope, source, *, given=""):
     """Raise Refused(401) unless the request proves that it knows the source's secret.
 
     Any one of: ``X-Signature`` (hex HMAC-SHA256 of the raw body, ``sha256=`` allowed before it, several after commas
     while a secret is being changed), ``Authorization: Bearer SECRET``, or ``given``, where the adapter has a field.
     """
+    headers = envelope.headers
     signatures = [
         s.strip().removeprefix("sha256=").lower() for s in headers.get("X-Signature", "").split(",") if s.strip()
     ]
@@ -295,7 +343,7 @@ def check_secret(headers, raw, source, *, given=""):
     bearer = token.strip() if scheme.lower() == "bearer" else ""
     if not (signatures or bearer or given):
         raise Refused(401, "unsigned", _("A signature or the secret is required."))
-    right = hmac.new(source.secret.encode(), raw, hashlib.sha256).hexdigest()
+    right = hmac.new(source.secret.encode(), envelope.raw, hashlib.sha256).hexdigest()
     proofs = [*(same(s, right) for s in signatures[:5]), same(bearer, source.secret), same(given, source.secret)]
     if not any(proofs):
         raise Refused(401, "bad_signature", _("The signature or the secret is wrong."))

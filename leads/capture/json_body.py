@@ -13,9 +13,9 @@ LABEL = _("JSON")
 NEEDS_SECRET = True
 
 
-def verify(headers, raw, source, body=None):
+def verify(envelope, source, body):
     if source.secret:
-        check_secret(headers, raw, source)
+        check_secret(envelope, source)
 
 
 def parse(body, source, *, headers, region="RU", path="", received_at=None):

@@ -14,10 +14,10 @@ LABEL = _("Website form")
 NEEDS_SECRET = False  # in production
 
 
-def verify(headers, raw, source, body=None):
+def verify(envelope, source, body):
     if source.secret:
         field = body.fields.get("secret", [""])[0] if body else ""
-        check_secret(headers, raw, source, given=field)
+        check_secret(envelope, source, given=field)
 
 
 def parse(body, source, *, headers, region="RU", path="", received_at=None):

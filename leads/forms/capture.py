@@ -156,7 +156,7 @@ class SourceForm(forms.ModelForm):
         kept = {k: v for k, v in (self.instance.settings or {}).items() if k not in stated}
         self.instance.settings = kept | {name: value for name, value in stated.items() if value}
         try:
-            sources.check_settings(self.instance.settings)
+            sources.check_settings(self.instance.settings, self.instance.adapter)
         except ValidationError as error:
             self.add_error(None, error)
         return data

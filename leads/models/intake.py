@@ -126,6 +126,17 @@ class Submission(models.Model):
         BOT_SUSPECT = "bot_suspect", _("filled in faster than a person can")
         FLOOD = "flood", _("too many from one place")
         FAILED = "failed", _("processing failed five times")
+        OWN = "own", _("written or called by ourselves")
+        INTERNAL = "internal", _("a call between colleagues")
+        AUTO_REPLY = "auto_reply", _("an automatic reply")
+        BOUNCE = "bounce", _("a letter that came back")
+        COMPLAINT = "complaint", _("a complaint about a letter")
+        MAILING_LIST = "mailing_list", _("a mailing list")
+        CALENDAR = "calendar", _("an answer to an invitation")
+        UNKNOWN_THREAD = "unknown_thread", _("about something that we do not know")
+        UNCONFIRMED = "unconfirmed", _("the address was never confirmed")
+        ERASED = "erased", _("the person was deleted and is not made again")
+        SAME = "same", _("sent before")
 
     receipt = models.UUIDField(unique=True)  # what the sender is told
     source = models.ForeignKey(Source, models.PROTECT, related_name="submissions", db_index=False)

@@ -36,6 +36,19 @@ class Kind(models.TextChoices):
     DEAL_LOST = "deal_lost", _("Deal lost")
     DEAL_REOPENED = "deal_reopened", _("Deal reopened")
     SEQUENCE = "sequence", _("Sequence")
+    MESSAGE_IN = "message_in", _("Message from the client")  # a messenger or the chat
+    MESSAGE_OUT = "message_out", _("Message to the client")
+    CALL_MISSED = "call_missed", _("Missed call")
+    EMAIL_IN = "email_in", _("Letter from the client")  # no answer to ours: a new letter
+    BOUNCED = "bounced", _("Letter not delivered")
+    AUTO_REPLY = "auto_reply", _("Automatic reply")
+    SUBSCRIBED = "subscribed", _("Subscribed")
+    REGISTERED = "registered", _("Registered for an event")
+    ATTENDED = "attended", _("Attended an event")
+    DOWNLOADED = "downloaded", _("Downloaded a material")
+    REFERRED = "referred", _("Referral")
+    MERGED = "merged", _("Cards merged")
+    UNMERGED = "unmerged", _("Merge undone")
 
 
 # Kinds that make a ``crm.react`` job; a test holds them equal to the keys of crm.automation.reactions.REACTIONS.
@@ -56,9 +69,19 @@ REACTING = {
     Kind.REJECTED,
     Kind.REOPENED,
     Kind.DEAL_WON,
+    Kind.MESSAGE_IN,
+    Kind.CALL_MISSED,
+    Kind.EMAIL_IN,
+    Kind.BOUNCED,
+    Kind.SUBSCRIBED,
+    Kind.REGISTERED,
+    Kind.ATTENDED,
+    Kind.DOWNLOADED,
+    Kind.MERGED,
+    Kind.UNMERGED,
 }
 # What a colleague did towards the client: the first of them stops the speed-to-lead clock.
-HUMAN_TOUCHES = {Kind.NOTE, Kind.CALL, Kind.MEETING, Kind.EMAIL_OUT}
+HUMAN_TOUCHES = {Kind.NOTE, Kind.CALL, Kind.MEETING, Kind.EMAIL_OUT, Kind.MESSAGE_OUT}
 
 
 class Interaction(models.Model):

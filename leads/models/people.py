@@ -71,6 +71,7 @@ class Identity(models.Model):
         TELEGRAM = "telegram", "Telegram"
         WHATSAPP = "whatsapp", "WhatsApp"
         VK = "vk", "VK"
+        CHAT = "chat", _("chat")
         VISITOR = "visitor", _("site visitor")
 
     person = models.ForeignKey(Person, models.CASCADE, related_name="identities")

@@ -9,6 +9,7 @@ from crm.core.recent import recent
 from leads.capture import ADAPTERS
 from leads.capture.base import Refused, parse_body
 from leads.models import Submission
+from leads.services import inbound
 from leads.services.intake import open_lead
 
 State, Reason = Submission.State, Submission.Reason
@@ -26,8 +27,9 @@ def phone_region():
 def read(submission):
     """Parsed of the stored bytes; raises Refused."""
     source = submission.source
-    body = parse_body(submission.content_type, bytes(submission.body))
-    return ADAPTERS[source.adapter].parse(
+    adapter = ADAPTERS[source.adapter]
+    body = getattr(adapter, "read", parse_body)(submission.content_type, bytes(submission.body))
+    return adapter.parse(
         body, source, headers=submission.headers, region=phone_region(), path=submission.path,
         received_at=submission.received_at,
     )  # fmt: skip
@@ -52,6 +54,9 @@ def judge(pk, *, force=False):
     except Refused as refused:
         return _settle(submission, state=State.REJECTED, reason=refused.reason, detail=refused.detail)
     found = {"parsed": parsed.as_json(), "warnings": [w[:300] for w in parsed.warnings[:50]]}
+    if parsed.kind == "event":
+        outcome = inbound.take(parsed.events, submission)
+        return _settle(submission, **outcome.as_values(), **found)
     if parsed.kind != "lead" and not (force and parsed.identities):
         state = State.SPAM if parsed.kind == "spam" else State.REJECTED
         return _settle(submission, state=state, reason=parsed.reason, **found)
@@ -79,7 +84,8 @@ def _settle(submission, *, state, reason="", detail="", **found):
     values = {"state": state, "reason": reason, "detail": detail[:500], **found}
     for name, value in values.items():
         setattr(submission, name, value)
-    Submission.objects.filter(pk=submission.pk).update(**values, judged_at=Now())
+    judged_at = None if state == State.WAITING else Now()  # something of it is still to be fetched
+    Submission.objects.filter(pk=submission.pk).update(**values, judged_at=judged_at)
     return submission
 
 

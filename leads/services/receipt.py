@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -26,22 +26,8 @@ REMEMBER = timedelta(hours=24)  # how long an Idempotency-Key counts
 KEEP_HEADERS = ("User-Agent", "Origin", "Referer", "Accept-Language", "X-Signature", "X-Request-Id", "X-Event-Id")
 
 
-@dataclass(frozen=True)
-class Envelope:
-    """A request as far as a receipt needs it; ``raw`` is None where the body was too large to be read."""
-
-    method: str
-    path: str
-    content_type: str
-    headers: dict = field(repr=False)
-    raw: bytes | None = field(repr=False)
-    ip_hash: str = ""
-    own_host: str = ""
-    length: int = 0
-
-    @property
-    def kept_headers(self):
-        return {name: clean(self.headers[name])[:500] for name in KEEP_HEADERS if self.headers.get(name)}
+def kept_headers(envelope):
+    return {name: clean(envelope.headers[name])[:500] for name in KEEP_HEADERS if envelope.headers.get(name)}
 
 
 @dataclass(frozen=True)
@@ -79,9 +65,13 @@ def receive(source, envelope, *, key=None, key_optional=False):
     if seconds := _flooded(source, envelope, hosted):
         return Answer(429, reason="flood", detail=_("Too many posts; try again later."), retry_after=seconds)
     try:
-        check(source, envelope)
+        body = check(source, envelope)
     except Refused as refused:
         return _refuse(source, envelope, refused)
+    own = getattr(ADAPTERS[source.adapter], "once", None)
+    if key is None and own and (delivery := own(envelope, body)):
+        digest = hashlib.sha256(delivery.encode()).hexdigest()
+        return _once(source, envelope, f"delivery:{digest}", key_optional=True)
     if key is None:
         return _taken(source, envelope)
     return _once(source, envelope, key, key_optional)
@@ -99,10 +89,10 @@ def _flooded(source, envelope, hosted):
 
 
 def check(source, envelope):
-    """Raise Refused where the request cannot become an enquiry; no query, no write."""
+    """The body read; raises Refused where the request cannot become an enquiry; no query, no write."""
     if not source.is_active:
         raise Refused(410, "source_off", _("This address takes no enquiries any more."))
-    limit = int(source.settings.get("max_body") or MAX_BODY)
+    limit = body_limit(source)
     if envelope.raw is None or len(envelope.raw) > limit:
         raise Refused(413, "too_large", _("At most %d bytes are taken.") % limit)
     if envelope.headers.get("Content-Encoding", "identity").lower() not in {"identity", ""}:
@@ -114,6 +104,13 @@ def check(source, envelope):
     )
     if parsed.kind == "lead" and not parsed.identities:
         raise Refused(422, "no_contact", _("A phone, an e-mail or a messenger to answer to is needed."))
+    return body
+
+
+def body_limit(source):
+    """Bytes that one delivery to this source may have."""
+    own = getattr(ADAPTERS.get(source.adapter), "MAX_BODY", MAX_BODY)
+    return int(source.settings.get("max_body") or own)
 
 
 def _check_origin(source, envelope):
@@ -135,12 +132,12 @@ def _read(source, envelope):
     """The parsed body of a sender who proved to be who they should; a wrong proof weighs more than a broken body."""
     adapter, body, broken = ADAPTERS[source.adapter], None, None
     try:
-        body = parse_body(envelope.content_type, envelope.raw)
+        body = getattr(adapter, "read", parse_body)(envelope.content_type, envelope.raw)
     except Refused as refused:
         broken = refused
     if not source.secret and adapter.NEEDS_SECRET and not settings.LOCAL:
         raise Refused(401, "unsigned", _("This source has no secret yet; it takes nothing until it has one."))
-    adapter.verify(envelope.headers, envelope.raw, source, body)
+    adapter.verify(envelope, source, body)
     if broken:
         raise broken
     return body
@@ -153,7 +150,7 @@ def _row(source, envelope, **more):
     raw = envelope.raw or b""
     return Submission(
         receipt=uuid.uuid4(), source=source, method=envelope.method, path=clean(envelope.path)[:500],
-        content_type=clean(envelope.content_type)[:200], headers=envelope.kept_headers, body=raw,
+        content_type=clean(envelope.content_type)[:200], headers=kept_headers(envelope), body=raw,
         sha256=hashlib.sha256(raw).hexdigest(), ip_hash=envelope.ip_hash, **more,
     )  # fmt: skip
 

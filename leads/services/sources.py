@@ -31,7 +31,7 @@ def hosts(settings):
     return stated.replace(",", " ").split() if isinstance(stated, str) else list(stated)
 
 
-def check_settings(settings):
+def check_settings(settings, adapter=""):
     """Raise ValidationError where a known setting has no sense; names that we do not know are the adapter's own."""
     if not isinstance(settings, dict):
         raise ValidationError(_("Settings are a list of names and values."))
@@ -49,6 +49,8 @@ def check_settings(settings):
             raise ValidationError(_("This is no host name: %s") % host)
     _check_mapping(settings.get("mapping") or {})
     _check_redirect(settings)
+    if check := getattr(ADAPTERS.get(adapter), "check_settings", None):
+        check(settings)
 
 
 def _check_mapping(mapping):
@@ -89,7 +91,9 @@ def add(*, key, adapter, name="", secret="", settings=None, **more):
             _("There is no adapter “%(name)s”; there are: %(names)s") % {"name": adapter, "names": ", ".join(ADAPTERS)}
         )
     check_key(key)
-    check_settings(settings or {})
+    check_settings(settings or {}, adapter)
+    if channel := getattr(ADAPTERS[adapter], "CHANNEL", None):
+        more.setdefault("channel", channel)
     source = Source(key=key, name=name or key, adapter=adapter, secret=secret, settings=settings or {}, **more)
     source.full_clean(exclude=["origin", "consent"])
     return saved(source)

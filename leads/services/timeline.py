@@ -19,6 +19,10 @@ QUIET = {
     "email_opened",
     "tagged",
     "task_set",
+    "merged",
+    "unmerged",
+    "auto_reply",
+    "bounced",
 }
 
 

@@ -5,7 +5,7 @@ import hmac
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.http import Http404, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import Http404, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, JsonResponse
 from django.http.request import UnreadablePostError
 from django.shortcuts import render
 from django.urls import reverse
@@ -13,7 +13,8 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
-from leads.capture import traps
+from leads.capture import ADAPTERS, traps
+from leads.capture.base import FORM, Envelope
 from leads.forms.capture import HostedForm
 from leads.services import receipt, visits
 
@@ -48,10 +49,14 @@ def _raw(request, limit):
 
 
 def _envelope(request, source):
-    raw, length = _raw(request, int(source.settings.get("max_body") or receipt.MAX_BODY))
-    return receipt.Envelope(
-        method=request.method, path=request.path, content_type=request.META.get("CONTENT_TYPE", ""),
-        headers=request.headers, raw=raw, ip_hash=ip_hash(request), own_host=request.get_host(), length=length,
+    if request.method == "GET":  # a provider that reports in the address: its query is what others post
+        raw, length, kind = request.META.get("QUERY_STRING", "").encode(), 0, FORM
+    else:
+        raw, length = _raw(request, receipt.body_limit(source))
+        kind = request.META.get("CONTENT_TYPE", "")
+    return Envelope(
+        method=request.method, path=request.path, content_type=kind, headers=request.headers, raw=raw,
+        ip_hash=ip_hash(request), own_host=request.get_host(), length=length, url=request.build_absolute_uri(),
     )  # fmt: skip
 
 
@@ -66,27 +71,36 @@ def _wants_json(request):
 
 @csrf_exempt  # senders are other sites and programs; what they may do is to leave an enquiry
 @login_not_required
-@require_http_methods(["POST", "OPTIONS"])
+@require_http_methods(["GET", "HEAD", "POST", "OPTIONS"])
 def capture(request, key, rest=""):
-    """Take an enquiry at the source's address or anywhere below it."""
+    """Take what a provider or a form sends to the source's address or anywhere below it."""
     source = receipt.find_source(key)
     if source is None:
         return JsonResponse({"error": "unknown", "detail": ""}, status=404)
     if request.method == "OPTIONS":
         return _cors(HttpResponse(status=204), request, source)
+    try:
+        envelope = _envelope(request, source)
+    except UnreadablePostError:  # the sender hung up in the middle: there is nobody to answer and nothing to keep
+        return HttpResponse(status=400)
+    adapter = ADAPTERS[source.adapter]
+    if hasattr(adapter, "handshake") and (said := adapter.handshake(envelope, source)):
+        return HttpResponse(said.text, status=said.status, content_type=said.content_type)
+    if request.method not in {"POST", *getattr(adapter, "METHODS", ())}:
+        return HttpResponseNotAllowed(["POST", "OPTIONS"])
+    return _cors(_taken(request, source, envelope), request, source)
+
+
+def _taken(request, source, envelope):
     once = request.headers.get("Idempotency-Key")
     if once is not None and not (0 < len(once) <= 128 and once.isascii() and once.isprintable()):
         return JsonResponse({"error": "idempotency_key", "detail": "1–128 printable ASCII characters"}, status=400)
-    try:
-        answer = receipt.receive(source, _envelope(request, source), key=once)
-    except UnreadablePostError:  # the sender hung up in the middle: there is nobody to answer and nothing to keep
-        return HttpResponse(status=400)
-    return _cors(_answered(request, source, answer), request, source)
-
-
-def _answered(request, source, answer):
+    answer = receipt.receive(source, envelope, key=once)
     if answer.status != 202:
         return _refused(request, source, answer)
+    if reply := getattr(ADAPTERS[source.adapter], "reply", None):
+        said = reply(envelope, source)
+        return HttpResponse(said.text, status=said.status, content_type=said.content_type)
     if _wants_json(request) or source.settings.get("answer") == "json":
         body = {"receipt": str(answer.submission.receipt), "state": "waiting"}
         response = JsonResponse(body, status=202)

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from crm.core.models import AuditEntry
 from leads.capture import ADAPTERS, PSEUDO
+from leads.capture.base import Envelope
 from leads.forms.capture import SourceForm
 from leads.models import Source, Submission
 from leads.services import receipt, sources
@@ -90,7 +91,7 @@ def test(request, key):
     """Send what a provider's test looks like through the same door; it is stored as rejected(test)."""
     _administrators(request)
     found = get_object_or_404(Source, key=key, adapter__in=ADAPTERS)
-    envelope = receipt.Envelope(
+    envelope = Envelope(
         method="POST", path=reverse("leads:capture", args=[key]), content_type="application/x-www-form-urlencoded",
         headers={"Authorization": f"Bearer {found.secret}"}, raw=b"test=test",
     )  # fmt: skip
