@@ -1,4 +1,5 @@
 from .bulk import BulkRun
+from .conversations import ChatFile, ChatLine, Conversation
 from .imports import Import, ImportRow
 from .intake import ConsentText, Origin, Source, Submission, Touch
 from .interactions import Interaction, Kind
@@ -12,9 +13,12 @@ __all__ = [
     "Assignment",
     "Band",
     "BulkRun",
+    "ChatFile",
+    "ChatLine",
     "Company",
     "Consent",
     "ConsentText",
+    "Conversation",
     "Engagement",
     "Identity",
     "Import",

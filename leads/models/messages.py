@@ -68,6 +68,14 @@ class Message(models.Model):
         WELCOME = "welcome", _("welcome letter")
         SEQUENCE = "sequence", _("sequence letter")
         NOTICE = "notice", _("notice to a colleague")
+        TALK = "talk", _("message in a messenger")
+
+    class Delivery(models.TextChoices):
+        """What the messenger says of a sent message."""
+
+        DELIVERED = "delivered", pgettext_lazy("message", "delivered")
+        READ = "read", pgettext_lazy("message", "read")
+        FAILED = "failed", pgettext_lazy("message", "not delivered")
 
     # Why a state: kept as one of these words, with what the mail server said behind; shown in the reader's language.
     WHY = {
@@ -80,6 +88,12 @@ class Message(models.Model):
         "by_hand": _("settled by hand"),
         "unbuildable": _("the letter could not be put together"),
         "too_long": _("the mail server has not taken it for a day"),
+        "blocked": _("the client does not take messages from us"),
+        "window": _("more than 24 hours have passed since the client's last message: only a template may be sent"),
+        "no_token": _("the source has no access token"),
+        "refused": _("the messenger refused the message"),
+        "no_answer": _("the messenger took the message, but its answer got lost"),
+        "no_way": _("this channel takes no messages from here"),
     }
 
     channel = models.CharField(max_length=10, default="email")
@@ -97,6 +111,13 @@ class Message(models.Model):
     text = models.TextField()
     html = models.TextField(blank=True)
     tracked = models.BooleanField(default=True)
+    conversation = models.ForeignKey(
+        "leads.Conversation", models.SET_NULL, null=True, related_name="messages", db_index=False
+    )
+    provider_id = models.CharField(max_length=200, blank=True)  # of the messenger
+    form = models.JSONField(default=dict)  # of the messenger's own: name, language and values of an approved template
+    delivery = models.CharField(max_length=9, choices=Delivery, blank=True)
+    delivery_at = models.DateTimeField(null=True)
     state = models.CharField(max_length=8, choices=State, default=State.QUEUED)
     reason = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(db_default=Now())
@@ -113,6 +134,9 @@ class Message(models.Model):
             models.Index(fields=["lead", "-id"], name="leads_message_lead"),
             models.Index(fields=["state", "-id"], name="leads_message_state"),
             models.Index(fields=["claimed_at"], condition=Q(state="sending"), name="leads_message_sending"),
+            models.Index(
+                fields=["conversation", "-id"], condition=Q(conversation__isnull=False), name="leads_message_talk"
+            ),
         ]
 
     def __str__(self):
