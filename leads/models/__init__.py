@@ -1,4 +1,5 @@
 from .bulk import BulkRun
+from .calls import Call, CallNews, Dialling, Extension, WatchedFile
 from .conversations import ChatFile, ChatLine, Conversation
 from .imports import Import, ImportRow
 from .intake import ConsentText, Origin, Source, Submission, Touch
@@ -13,13 +14,17 @@ __all__ = [
     "Assignment",
     "Band",
     "BulkRun",
+    "Call",
+    "CallNews",
     "ChatFile",
     "ChatLine",
     "Company",
     "Consent",
     "ConsentText",
     "Conversation",
+    "Dialling",
     "Engagement",
+    "Extension",
     "Identity",
     "Import",
     "ImportRow",
@@ -41,4 +46,5 @@ __all__ = [
     "TaskFeed",
     "Template",
     "Touch",
+    "WatchedFile",
 ]
