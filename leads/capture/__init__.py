@@ -21,12 +21,12 @@ and, where its provider asks for it,
 
 from django.utils.translation import gettext_lazy as _
 
-from leads.capture import json_body, web_form
+from leads.capture import json_body, vk, web_form
 
-# Each has LABEL, NEEDS_SECRET, verify(headers, raw, source, body) and parse(body, source, …) -> Parsed.
 ADAPTERS = {
     "web-form": web_form,
     "json": json_body,
+    "vk": vk,
 }
 # Sources of leads that come by no address: made on demand, one of each.
 PSEUDO = {

@@ -3,6 +3,7 @@
 Pure: bytes in, values out. The judge reads the stored bytes by the same functions as the receipt did.
 """
 
+import base64
 import codecs
 import hashlib
 import hmac
@@ -13,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
 from leads.identity import Known
@@ -89,6 +92,7 @@ class Parsed:
     """What an adapter found. ``kind``: lead, event, spam, test or not_enquiry; ``reason``: why it is no lead.
 
     ``events``: of kind "event": what happened (``leads.capture.events``), each taken by its handler.
+    ``own_id``: the provider's own id of this enquiry: said again, it is the same enquiry and has no second effect.
     """
 
     identities: list[Known] = field(default_factory=list)
@@ -100,6 +104,7 @@ class Parsed:
     visitor: str = ""
     warnings: list[str] = field(default_factory=list)
     events: list[Any] = field(default_factory=list)
+    own_id: str = ""
 
     def as_json(self):
         """What the receipts page shows and ``receipts --json`` prints."""
@@ -329,6 +334,20 @@ def same(given, expected):
     return hmac.compare_digest(str(given).encode("utf-8", "replace"), expected.encode())
 
 
+def _still(until):
+    """Whether a moment, written in ISO, is still to come; one that is not stated never ends."""
+    try:
+        return not until or parse_datetime(str(until)) > timezone.now()
+    except (TypeError, ValueError):
+        return False
+
+
+def secrets_of(source):
+    """Every secret that a sender may prove to know: the present one, and the former while it is being changed."""
+    former = source.settings.get("old_secret") if _still(source.settings.get("old_secret_until")) else ""
+    return [str(secret) for secret in (source.secret, former) if secret]
+
+
 def check_secret(envelope, source, *, given=""):
     """Raise Refused(401) unless the request proves that it knows the source's secret.
 
@@ -342,8 +361,41 @@ def check_secret(envelope, source, *, given=""):
     scheme, _space, token = headers.get("Authorization", "").partition(" ")
     bearer = token.strip() if scheme.lower() == "bearer" else ""
     if not (signatures or bearer or given):
-        raise Refused(401, "unsigned", _("A signature or the secret is required."))
-    right = hmac.new(source.secret.encode(), envelope.raw, hashlib.sha256).hexdigest()
-    proofs = [*(same(s, right) for s in signatures[:5]), same(bearer, source.secret), same(given, source.secret)]
+        raise unsigned()
+    proofs = []
+    for secret in secrets_of(source):
+        right = hmac.new(secret.encode(), envelope.raw, hashlib.sha256).hexdigest()
+        proofs += [*(same(s, right) for s in signatures[:5]), same(bearer, secret), same(given, secret)]
     if not any(proofs):
-        raise Refused(401, "bad_signature", _("The signature or the secret is wrong."))
+        raise wrong_proof()
+
+
+def unsigned():
+    return Refused(401, "unsigned", _("A signature or the secret is required."))
+
+
+def wrong_proof():
+    return Refused(401, "bad_signature", _("The signature or the secret is wrong."))
+
+
+def check_field(given, source):
+    """Raise Refused(401) unless ``given``, a field of the body or of the address, is the source's secret."""
+    if not given:
+        raise unsigned()
+    if not any(same(given, secret) for secret in secrets_of(source)):
+        raise wrong_proof()
+
+
+def check_hmac(given, source, message, *, algorithm="sha256", encoding="hex", prefix=""):
+    """Raise Refused(401) unless ``given`` is the HMAC of ``message`` (bytes) by one of the source's secrets.
+
+    ``encoding``: hex or base64; ``prefix``: what stands before it, such as ``sha256=``.
+    """
+    if not given:
+        raise unsigned()
+    given = given.strip().removeprefix(prefix)
+    given = given.lower() if encoding == "hex" else given
+    right = [hmac.new(secret.encode(), message, algorithm).digest() for secret in secrets_of(source)]
+    words = [d.hex() if encoding == "hex" else base64.b64encode(d).decode() for d in right]
+    if not any(same(given, word) for word in words):
+        raise wrong_proof()

@@ -1,6 +1,8 @@
 """The judge: what a stored receipt becomes. Runs after the answer, as the job ``leads.judge``; and its replay."""
 
-from django.db import transaction
+import hashlib
+
+from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from crm.core.jobs import enqueue_many
@@ -62,12 +64,30 @@ def judge(pk, *, force=False):
         return _settle(submission, state=state, reason=parsed.reason, **found)
     if not parsed.identities:
         return _settle(submission, state=State.REJECTED, reason=Reason.NO_CONTACT, **found)
+    if parsed.own_id and (former := _said_before(submission, parsed.own_id)):
+        same = {"reason": Reason.SAME, "lead": former.lead, "person_id": former.person_id}
+        return _settle(submission, state=State.MERGED, **same, **found)
     lead, outcome = open_lead(
         fields=parsed.fields, identities=parsed.identities, source=submission.source, submission=submission,
         marks=parsed.marks, at=submission.received_at, consent=parsed.consent, visitor=parsed.visitor,
         details=_details(parsed),
     )  # fmt: skip
     return _settle(submission, state=outcome, lead=lead, person_id=lead.person_id, **found)
+
+
+def _said_before(submission, own_id):
+    """The receipt that brought this enquiry of a provider before; where there is none, this one is marked as it."""
+    key = f"own:{hashlib.sha256(own_id.encode()).hexdigest()}"
+    others = Submission.objects.filter(source_id=submission.source_id, idempotency_key=key).exclude(pk=submission.pk)
+    if submission.idempotency_key is None and not others.exists():
+        try:
+            with transaction.atomic():
+                Submission.objects.filter(pk=submission.pk).update(idempotency_key=key)
+        except IntegrityError:
+            pass  # its twin, judged at the same moment, was first
+        else:
+            return None
+    return others.filter(lead__isnull=False).select_related("lead").defer("body").first()
 
 
 def _details(parsed):
