@@ -129,7 +129,7 @@ TEMPLATES = [
         },
     }
 ]
-FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+FORM_RENDERER = "crm.core.renderer.Renderer"
 INSTALLED_APPS.append("django.forms")
 CRISPY_ALLOWED_TEMPLATE_PACKS = ("crm",)
 CRISPY_TEMPLATE_PACK = "crm"
@@ -149,6 +149,9 @@ for _db in DATABASES.values():
         "keepalives_count": 2,
         "tcp_user_timeout": 15000,
         "options": f"-c statement_timeout={os.environ.get('STATEMENT_TIMEOUT_MS', '30000')} -c lock_timeout=10000",
+        # The same few statements all day: the server plans them once a connection (a third of a worker's time).
+        "server_side_binding": True,
+        "prepare_threshold": int(os.environ["DB_PREPARE"]) if os.environ.get("DB_PREPARE") else None,
     }
     if os.environ.get("DB_POOL"):  # the web server: threads share a pool; workers hold one connection each
         _db["OPTIONS"]["pool"] = {"min_size": 2, "max_size": int(os.environ["DB_POOL"]), "timeout": 2.5}

@@ -33,7 +33,10 @@ class Picker(forms.CheckboxSelectMultiple):
         return id_  # the button
 
     def get_context(self, name, value, attrs):
-        context = super().get_context(name, value, attrs)
-        options = [option for _group, rows, _index in context["widget"]["optgroups"] for option in rows]
+        """Django's own makes a widget of every option; a box in a popover is its value, its name and whether it is on."""
+        context = forms.Widget.get_context(self, name, value, attrs)
+        values = set(context["widget"]["value"])
+        rows = [(str(choice), label) for choice, label in self.choices]
+        options = [{"value": choice, "label": label, "selected": choice in values} for choice, label in rows]
         chosen = [option["label"] for option in options if option["selected"]]
         return context | {"options": options, "chosen": chosen, "any_label": self.any_label}

@@ -1,7 +1,7 @@
 """Template tags of the interface: icons, money, phones, times, badges. Builtins of every template (settings)."""
 
 import functools
-from datetime import time, timedelta
+from datetime import datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 
 import phonenumbers
@@ -50,7 +50,7 @@ def _number(value):
     if value is None or value == "":
         return None
     try:
-        number = Decimal(str(value))
+        number = value if type(value) is Decimal else Decimal(str(value))
     except InvalidOperation:
         return None
     return number if number.is_finite() else None
@@ -200,16 +200,16 @@ def _duration(left):
 
 def _time_tag(moment, text, *, state="", css=""):
     local = timezone.localtime(moment)
+    return _time(local.isoformat("T", "seconds"), str(text), state, css)
+
+
+@kept
+def _time(written, text, state, css):
+    """``written`` says the moment as its reader's clock shows it: equal moments of two zones are not the same text."""
+    local = datetime.fromisoformat(written)
     title = f"{_full_date(local.date())}, {_clock(local.hour, local.minute)}"
     extra = format_html(' data-state="{}"', state) if state else ""
-    return format_html(
-        '<time class="{}" datetime="{}" title="{}"{}>{}</time>',
-        css,
-        local.isoformat("T", "seconds"),
-        title,
-        extra,
-        text,
-    )
+    return format_html('<time class="{}" datetime="{}" title="{}"{}>{}</time>', css, written, title, extra, text)
 
 
 def _day(local, now):
@@ -297,6 +297,13 @@ def _due(moment, now):
         return _("tomorrow, %(time)s") % {"time": clock}, "later"
     day = _weekday(local.date()) if days < 6 else _day(local, now)
     return f"{day}, {clock}", "later"
+
+
+@register.simple_tag
+def next_step(moment):
+    """The next step of a card on a board: when it is due, or that there is none."""
+    name, css = (due(moment), "") if moment else (_("no next step"), " muted")
+    return format_html('<span class="board-step{}">{}{}</span>', css, icon("calendar"), name)
 
 
 @register.filter
