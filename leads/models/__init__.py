@@ -1,6 +1,7 @@
 from .bulk import BulkRun
 from .calls import Call, CallNews, Dialling, Extension, WatchedFile
 from .conversations import ChatFile, ChatLine, Conversation
+from .doors import Confirmation, Fetch, Referral, ReferralCode, Registration
 from .imports import Import, ImportRow
 from .intake import ConsentText, Origin, Source, Submission, Touch
 from .interactions import Interaction, Kind
@@ -19,12 +20,14 @@ __all__ = [
     "ChatFile",
     "ChatLine",
     "Company",
+    "Confirmation",
     "Consent",
     "ConsentText",
     "Conversation",
     "Dialling",
     "Engagement",
     "Extension",
+    "Fetch",
     "Identity",
     "Import",
     "ImportRow",
@@ -37,6 +40,9 @@ __all__ = [
     "PageView",
     "Person",
     "Qualification",
+    "Referral",
+    "ReferralCode",
+    "Registration",
     "Source",
     "StageMove",
     "Status",
