@@ -22,6 +22,6 @@ def _closes(day, passed):
     short, tone = date_format(day, "d.m"), "danger-text" if passed else "muted"
     text = pgettext("expected close", "by %(day)s") % {"day": short}
     if passed:
-        text = f"{_('close date passed:')} {short}"
-    title = f"{_('Expected close')}: {date_format(day, 'DATE_FORMAT')}"
+        text = _("close date passed:") + f" {short}"
+    title = _("Expected close") + f": {date_format(day, 'DATE_FORMAT')}"
     return format_html('<span class="small nowrap {}" title="{}">{}</span>', tone, title, text)
