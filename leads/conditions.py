@@ -7,6 +7,7 @@ list holds for every lead. Pure: works on a dict of facts, knows no database.
 import functools
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from operator import attrgetter
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import get_language, gettext_lazy
@@ -158,6 +159,37 @@ def check(condition, facts):
     return Outcome(True, condition)
 
 
+class Remembered:
+    """``check`` for many leads in one go: what was answered once for the same values is not worked out again."""
+
+    def __init__(self):
+        self.outcomes = {}
+
+    def check(self, condition, facts):
+        asked = asked_of([condition], facts)
+        if asked is None:
+            return check(condition, facts)
+        key = (id(condition), asked)
+        known = self.outcomes.get(key)
+        if known is None:
+            known = self.outcomes[key] = check(condition, facts)
+        return known
+
+
+def asked_of(conditions, facts):
+    """The values on which the outcomes depend, as a key; None where one of them is a list or an object."""
+    found = []
+    for condition in conditions:
+        for test in condition:
+            have = facts.get(test["field"])
+            if test["op"] == "filled":
+                have = have not in (None, "", [], (), set())
+            elif isinstance(have, list | dict | set):
+                return None
+            found.append(have)
+    return tuple(found)
+
+
 def uses(conditions, field):
     """Whether any of the conditions asks for the field: what costs a query is fetched only then."""
     return any(test.get("field") == field for condition in conditions for test in condition)
@@ -190,15 +222,17 @@ def _validate_test(test, fields):
         raise ValidationError(_("“%s” needs a value.") % in_words(test))
 
 
+PLAIN = (
+    "name", "email", "phone", "company_name", "job_title", "city", "region", "country", "language", "industry",
+    "company_size", "product", "need", "budget", "authority", "decision_date", "tags", "band", "score", "fit",
+    "engagement", "qualification",
+)  # fmt: skip
+plain_of = attrgetter(*PLAIN)
+
+
 def facts_of(lead, *, enquiries=None):
     """The lead's facts; expects source, first_origin and stage to be loaded (select_related)."""
-    plain = [
-        "name", "email", "phone", "company_name", "job_title", "city", "region", "country", "language", "industry",
-        "company_size", "product", "need", "budget", "authority", "decision_date", "tags", "band", "score", "fit",
-        "engagement", "qualification",
-    ]  # fmt: skip
-    facts = {name: getattr(lead, name) for name in plain}
-    return facts | {
+    return dict(zip(PLAIN, plain_of(lead), strict=True)) | {
         "source": lead.source.key if lead.source else "",
         "channel": lead.source.channel if lead.source else "",
         "origin": lead.first_origin.name if lead.first_origin else "",

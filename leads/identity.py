@@ -2,6 +2,7 @@
 
 # ruff: noqa: SIM905 - lists of words read best as words
 
+import functools
 import re
 import unicodedata
 from decimal import Decimal
@@ -37,8 +38,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 def line(raw, limit=MAX_RAW):
     """One line of text: control characters and runs of space become a space, invisible characters go."""
     text = unicodedata.normalize("NFC", str("" if raw is None else raw)[: limit * 2])
-    text = _CONTROL.sub(" ", _INVISIBLE.sub("", text))
-    return " ".join(text.encode("utf-8", "replace").decode().split())[:limit].strip()
+    if not text.isprintable():  # what is printable holds nothing of what goes; most of a million values are
+        text = _CONTROL.sub(" ", _INVISIBLE.sub("", text)).encode("utf-8", "replace").decode()
+    return " ".join(text.split())[:limit].strip()
 
 
 # --- Phones ---------------------------------------------------------------------------------------------------------
@@ -50,14 +52,18 @@ _EXTENSION = re.compile(
 _SCIENTIFIC = re.compile(r"(\d)(?:[.,](\d+))?E\+?(\d{1,2})", re.IGNORECASE)
 _SEVERAL = re.compile(r"[;,|/\n\r\t]+|\s(?:и|или|либо|and|or)\s|(?<=\d)\s+(?=\+)|\s{2,}", re.IGNORECASE)
 _RUSSIAN = re.compile(r"(?<!\d)(?:\+?7|8)[\s\-().]*\d(?:[\s\-().]*\d){9}(?!\d)")
+_BARE = re.compile(r"\+?\d[\d\s()-]*")
 _SPREADSHEET = "'’`\"“”«»"
 
 
 def _ascii_digits(raw):
     """Full-width, Arabic and other digits as ASCII; exotic spaces, dashes and pluses as plain ones."""
-    text = unicodedata.normalize("NFKC", str("" if raw is None else raw)[:MAX_RAW])
-    text = "".join(str(unicodedata.digit(c)) if c.isdigit() else c for c in _INVISIBLE.sub("", text))
-    return re.sub(r"[‐-―−]", "-", text).strip().strip(_SPREADSHEET).strip()
+    text = str("" if raw is None else raw)[:MAX_RAW]
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+        text = "".join(str(unicodedata.digit(c)) if c.isdigit() else c for c in _INVISIBLE.sub("", text))
+        text = re.sub(r"[‐-―−]", "-", text)
+    return text.strip().strip(_SPREADSHEET).strip()
 
 
 def _unspreadsheet(text):
@@ -99,16 +105,22 @@ def _national(digits, region):
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) if valid else None
 
 
+def _stripped(text):
+    """(number from its first digit on, extension)."""
+    extension = ""
+    if (match := _EXTENSION.search(text)) and len(re.sub(r"\D", "", text[: match.start()])) >= 7:
+        extension, text = match[1], text[: match.start()]
+    return re.sub(r"^[^\d+]*", "", text), extension
+
+
 def phone(raw, region="RU"):
     """``Phone(e164, extension)`` or None where there is no telling which number is meant.
 
     Russian habits are understood (8…, 7…, ten digits, +8…, «доб. 123»); ``region`` is for what has no country code.
     """
-    text = _unspreadsheet(_ascii_digits(raw))
-    extension = ""
-    if (match := _EXTENSION.search(text)) and len(re.sub(r"\D", "", text[: match.start()])) >= 7:
-        extension, text = match[1], text[: match.start()]
-    text = re.sub(r"^[^\d+]*", "", text)
+    text, extension = _ascii_digits(raw), ""
+    if not _BARE.fullmatch(text):  # most numbers have nothing to be taken off
+        text, extension = _stripped(_unspreadsheet(text))
     digits = re.sub(r"\D", "", text)
     if not 7 <= len(digits) <= 17 or len(re.findall(r"[^\W\d_]", text)) > 6:
         return None
@@ -166,6 +178,7 @@ _MISTYPED_DOT = re.compile(r"(@[a-z0-9-]+)[,/](ru|com|net|org|by|kz|ua|рф|su|i
 _TRIM = " \t<>()[]\"'’“”«».,;:"
 
 
+@functools.lru_cache(10_000)  # a list has thousands of people of one provider
 def _domain(text):
     """The domain in its ASCII form, or None."""
     text = text.rstrip(".")
@@ -184,8 +197,9 @@ def _domain(text):
 
 def email(raw):
     """A lower-case address with its domain in ASCII, or None. Line breaks and a second @ are refused, not mended."""
-    text = unicodedata.normalize("NFKC", str("" if raw is None else raw)[:MAX_RAW])
-    text = _INVISIBLE.sub("", text).strip()
+    text = str("" if raw is None else raw)[:MAX_RAW]
+    if not (text.isascii() and text.isprintable()):
+        text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).strip()
     if _CONTROL.search(text):
         return None
     if match := re.search(r"<([^<>]*)>\s*$", text):
@@ -224,6 +238,7 @@ def _cased(part):
     return part[:1].title() + part[1:].lower() if part.islower() or part.isupper() else part
 
 
+@functools.lru_cache(10_000)
 def _word(word, first):
     if not first and word in _PARTICLES:
         return word
@@ -284,6 +299,11 @@ _SMALL_IN_CITY = frozenset("на под над при у и де ла on upon by
 
 def city(raw):
     """The bare name: «г. МОСКВА, ул. Ленина» → «Москва». ≤ 120 characters."""
+    return _city("" if raw is None else str(raw))
+
+
+@functools.lru_cache(10_000)
+def _city(raw):
     text = re.split(r"[,;(]", line(raw, 300))[0].strip()
     while (bare := _CITY_SUFFIX.sub("", _CITY_PREFIX.sub("", text)).strip(" .\"'«»")) != text:
         text = bare
@@ -292,7 +312,7 @@ def city(raw):
     if not (text.islower() or text.isupper()):
         return text[:120].strip()
     words = re.split(r"([ -])", text.lower())
-    return "".join(w if i and w in _SMALL_IN_CITY else w[:1].upper() + w[1:] for i, w in enumerate(words))[:120].strip()
+    return "".join(w if i and w in _SMALL_IN_CITY else w[:1].title() + w[1:] for i, w in enumerate(words))[:120].strip()
 
 
 def known(*, phone_raw="", email_raw="", external_id="", scope="", region="RU"):

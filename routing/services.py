@@ -17,18 +17,19 @@ from django.utils import timezone
 from crm.core.jobs import enqueue
 from crm.core.notices import notify
 from crm.core.recent import recent
-from leads.conditions import check, facts_of, uses
+from leads.conditions import Remembered, check, facts_of, uses
 from leads.models import Assignment, Band, Interaction, Kind, Lead, Status
 from leads.services.alarms import heads_of, tell_hot
 from leads.services.ownership import assign, assign_many, book_assignments, park
 from routing.models import Debt, DebtEntry, Rule
 from routing.staff import Staff, staff
-from routing.strategies import BOOKED, LEFT, LOAD, SKILL, UNIT, choose
+from routing.strategies import BOOKED, LEFT, LOAD, SKILL, choose
 
 How = Assignment.How
 MILLION = 1_000_000
 CHUNK = 100  # leads of one dealing job
 UNDATED = timedelta(minutes=10)  # how often a lead for which nobody is expected is tried again
+ENQUIRIES = [Kind.CAPTURED, Kind.RECAPTURED]
 SHOWN = 40  # candidates written into a trace
 PARKED = Assignment.objects.filter(lead=OuterRef("pk"), how=How.NOBODY)  # tried, and nobody was expected
 
@@ -106,7 +107,7 @@ def _choose(rule, candidates, *, dry=False):
     if not present:
         return choose(rule.strategy, candidates)
     if rule.strategy in BOOKED:
-        debts = _debts(rule, present) if dry else _locked_debts(rule, present)
+        debts = _debts(rule, present) if dry else _all_debts(rule, present, lock=True)
         candidates = [c if c.away else _indebted(c, debts) for c in candidates]
     elif rule.strategy == LOAD:
         loads = open_loads(present)
@@ -123,11 +124,12 @@ def _debts(rule, users, *, lock=False):
     return {user: debt if active and takes else None for user, debt, active, takes in found}
 
 
-def _locked_debts(rule, users):
-    debts = _debts(rule, users, lock=True)
+def _all_debts(rule, users, *, lock=False):
+    """The debts of the users, made where somebody has none."""
+    debts = _debts(rule, users, lock=lock)
     if missing := set(users) - debts.keys():
         Debt.objects.bulk_create([Debt(rule=rule, user_id=user) for user in sorted(missing)], ignore_conflicts=True)
-        debts = _debts(rule, users, lock=True)
+        debts = _debts(rule, users, lock=lock)
     return debts
 
 
@@ -142,7 +144,7 @@ def open_loads(users):
 
 
 def _enquiries(lead):
-    return Interaction.objects.filter(person=lead.person_id, kind__in=[Kind.CAPTURED, Kind.RECAPTURED]).count()
+    return Interaction.objects.filter(person=lead.person_id, kind__in=ENQUIRIES).count()
 
 
 def _former_owner(lead, interaction, now):
@@ -291,14 +293,14 @@ def route_many(leads, *, how=How.IMPORT, now=None):
     )
     given, owners, hands = _deal_all(leads, book, people, now)
     rows = assign_many([g[0] for g in given], owners, how=how, traces=[g[2] for g in given])
-    _book_hands(hands, given, rows)
+    _book_hands(hands, given, [row.pk for row in rows])
     return rows
 
 
 def deal_new(leads, *, how=How.IMPORT, now=None):
     """Give owners to leads of a list that have keys and are about to be written, as ``route_many`` would.
 
-    Returns what is to be called after that: it books the assignments and the debts.
+    Returns what is to be called last in the transaction: it books the assignments and the debts.
     """
     now = now or timezone.now()
     given, owners, hands = _deal_all(leads, rulebook(), staff(), now)
@@ -308,8 +310,10 @@ def deal_new(leads, *, how=How.IMPORT, now=None):
     def written():
         for lead, *_rest in given:
             lead.owner_id = None  # whose it was before
-        rows = book_assignments([g[0] for g in given], owners, how=how, traces=[g[2] for g in given])
-        _book_hands(hands, given, rows)
+        made = book_assignments([g[0] for g in given], owners, how=how, traces=[g[2] for g in given])
+        # Live enquiries wait for the debts: what the commit would check is checked before these are locked.
+        connection.check_constraints()
+        _book_hands(hands, given, made)
 
     return written
 
@@ -317,22 +321,31 @@ def deal_new(leads, *, how=How.IMPORT, now=None):
 def _deal_all(leads, book, people, now):
     """([(lead, user, trace, hand)] of those who get an owner, the owners, the hands that dealt)."""
     hands = {rule.pk: _Hand(rule, skills, people, now) for rule, skills in book.rules}
-    given = [(lead, *taken) for lead in leads if (taken := _deal_one(lead, book, hands))]
+    enquiries = _enquiries_of(leads) if book.counts_enquiries else {}
+    given, ask = [], Remembered().check
+    for lead in leads:
+        facts = facts_of(lead, enquiries=enquiries.get(lead.person_id, 0) if book.counts_enquiries else None)
+        if taken := _deal_one(facts, book, hands, ask):
+            given.append((lead, *taken))
     return given, [people.named(user).user for _lead, user, _trace, _hand in given], hands
 
 
-def _book_hands(hands, given, rows):
-    last = {hand.rule.pk: row for row, (_lead, _user, _trace, hand) in zip(rows, given, strict=True)}
-    for hand in hands.values():
-        hand.book(last.get(hand.rule.pk))
+def _book_hands(hands, given, made):
+    last = {hand.rule.pk: pk for pk, (_lead, _user, _trace, hand) in zip(made, given, strict=True)}
+    for pk in sorted(hands):
+        hands[pk].book(last.get(pk))
 
 
-def _deal_one(lead, book, hands):
+def _enquiries_of(leads):
+    people = Interaction.objects.filter(person__in=[lead.person_id for lead in leads], kind__in=ENQUIRIES)
+    return dict(people.values_list("person").annotate(Count("id")).order_by())
+
+
+def _deal_one(facts, book, hands, ask):
     """(receiver's key, trace, the hand that dealt it) for one lead of many; None where no rule has anybody."""
-    facts = facts_of(lead, enquiries=_enquiries(lead) if book.counts_enquiries else None)
     trace = []
     for rule, _skills in book.rules:
-        outcome = check(rule.condition, facts)
+        outcome = ask(rule.condition, facts)
         if not outcome.holds:
             trace.append(_skipped(rule, outcome))
             continue
@@ -344,7 +357,11 @@ def _deal_one(lead, book, hands):
 
 
 class _Hand:
-    """One rule dealing many leads: counters locked once and carried along in memory, in millionths of a lead."""
+    """One rule dealing many leads: counters read once and carried along in memory, in millionths of a lead.
+
+    They are not locked meanwhile, for a live enquiry must not wait for a list: what others dealt in that second is
+    kept, as only changes are booked.
+    """
 
     def __init__(self, rule, skills, people, now):
         self.rule, self.skills, self.people, self.now = rule, skills, people, now
@@ -380,7 +397,7 @@ class _Hand:
             self.counters |= {user: loads.get(user, 0) for user in users}
             return [(c.user, (c.weight, c.capacity)) for c in present]
         if self.rule.strategy in BOOKED and present:
-            debts = _locked_debts(self.rule, users) if users else {}
+            debts = _all_debts(self.rule, users) if users else {}
             self.counters |= {user: int((debts[user] or 0) * MILLION) for user in users}
             self.before |= {user: self.counters[user] for user in users}
             whole = sum(c.weight for c in present)
@@ -412,14 +429,15 @@ class _Hand:
         return user, before
 
     def _shown(self, counter):
-        return counter if self.rule.strategy == LOAD else str((Decimal(counter) / MILLION).quantize(UNIT))
+        return counter if self.rule.strategy == LOAD else f"{counter / MILLION:.6f}"
 
-    def book(self, row):
-        """One net entry a person, on the last assignment of the rule."""
-        if row is None or self.rule.strategy not in BOOKED:
+    def book(self, assignment):
+        """One net entry a person, on the last assignment of the rule; the debts are locked from here to the commit."""
+        if assignment is None or self.rule.strategy not in BOOKED:
             return
         moved = {user: Decimal(self.counters[user] - before) / MILLION for user, before in self.before.items()}
-        _book(self.rule, {row.pk: moved}, self.given)
+        _debts(self.rule, moved, lock=True)
+        _book(self.rule, {assignment: moved}, self.given)
 
 
 # --- proof -----------------------------------------------------------------------------------------------------------

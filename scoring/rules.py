@@ -10,7 +10,7 @@ Decay: ``n`` half-lives after the event ``|points| >> n`` points are left (halve
 from dataclasses import dataclass
 from datetime import timedelta
 
-from leads.conditions import check
+from leads.conditions import asked_of, check
 
 FIT, ENGAGEMENT = "fit", "engagement"
 
@@ -43,9 +43,28 @@ def fit_changes(rules, facts, have):
     for rule in rules:
         outcome = check(rule.condition, facts)
         deserved = rule.points if rule.is_active and outcome.holds else 0
-        missing = deserved - have.get(rule.id, Have()).total
+        missing = deserved - (have[rule.id].total if rule.id in have else 0)
         if missing:
             changes.append(Change(rule, missing, outcome.why[:200], withdraws=deserved == 0))
+    return changes
+
+
+def fit_of_new(rules):
+    """A function from facts to the fit changes of a lead that has nothing yet; for many leads in one go.
+
+    What was worked out once for the same values is not worked out again.
+    """
+    rules, known = [rule for rule in rules if rule.is_active], {}
+    conditions = [rule.condition for rule in rules]
+
+    def changes(facts):
+        asked = asked_of(conditions, facts)
+        if asked is None:
+            return fit_changes(rules, facts, {})
+        if asked not in known:
+            known[asked] = fit_changes(rules, facts, {})
+        return known[asked]
+
     return changes
 
 

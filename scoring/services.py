@@ -29,6 +29,7 @@ from scoring.rules import (
     event_facts,
     first_decay,
     fit_changes,
+    fit_of_new,
     qualification_of,
 )
 
@@ -256,9 +257,9 @@ def score_new(leads):
     ``leads``: anything with a lead's fields. Returns what is to be called after that: it books evidence and history.
     """
     book, sheets, now = rulebook(), {lead.pk: Sheet() for lead in leads}, timezone.now()
-    facts, base, rows = _facts(leads, book), blank(Evidence), []
+    facts, base, rows, changes = _facts(leads, book), blank(Evidence), [], fit_of_new(book.fit)
     for lead in leads:
-        for change in fit_changes(book.fit, facts[lead.pk], {}):
+        for change in changes(facts[lead.pk]):
             sheets[lead.pk].add(FIT, change.points)
             row = {"lead_id": lead.pk, "rule_id": change.rule.pk, "kind": FIT, "points": change.points}
             rows.append(base | row | {"why": change.why, "at": now})

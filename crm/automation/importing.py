@@ -29,9 +29,9 @@ def settle(leads):
     def written(done):
         book_won(done.wins)
         book_scores()
-        book_owners()
         if done.updated:
             rescore_many(Lead.objects.filter(pk__in=done.updated))
+        book_owners()  # last: it locks what live enquiries wait for
 
     return written
 
@@ -45,10 +45,17 @@ def whole(job, opened):
 
 
 def learn_sizes(job):
-    """Tell the planner of the many new rows at once: until autovacuum came by, reports would be planned for few."""
-    if job.created >= MANY:
-        with connection.cursor() as cursor:
-            cursor.execute(f"analyze {', '.join(model._meta.db_table for model in GROWN)}")
+    """Tell the planner of tables that the list has made half as large again; it would plan for few rows until
+    autovacuum came by, which does for the rest."""
+    if job.created < MANY:
+        return
+    with connection.cursor() as cursor:
+        names = [model._meta.db_table for model in GROWN]
+        cursor.execute(
+            "select relname from pg_class where relname = any(%s) and reltuples < %s", [names, 2 * job.created]
+        )
+        if grown := sorted(row[0] for row in cursor.fetchall()):
+            cursor.execute(f"analyze {', '.join(grown)}")
 
 
 def _language_of(job):

@@ -1,12 +1,15 @@
 """COPY for sets of rows that are written at once, with keys from the tables' own sequences."""
 
-import json
 from collections import defaultdict
+from contextlib import contextmanager
+from operator import itemgetter
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import connection, models
+from django.db import IntegrityError, connection, models
 from django.db.models.expressions import DatabaseDefault
+
+_ENCODER = DjangoJSONEncoder(ensure_ascii=False)
 
 
 def keys(model, count):
@@ -33,7 +36,7 @@ def blank(model):
 
 
 def _document(value):
-    return "{}" if value == {} else json.dumps(value, ensure_ascii=False, cls=DjangoJSONEncoder)
+    return "{}" if value == {} else _ENCODER.encode(value)
 
 
 def _array(values):
@@ -47,21 +50,36 @@ def _encoders(model, columns):
     return [(n, e) for n, c in enumerate(columns) for kind, e in kinds if isinstance(fields[c], kind)]
 
 
-def copy_in(model, rows):
-    """Write rows (dicts by column, all of the same columns)."""
+def copy_in(model, rows, columns=None):
+    """Write rows: dicts by column, all of the same columns, or those ``columns`` of them."""
     if not rows:
         return
-    columns = list(rows[0])
+    columns = columns or list(rows[0])
     encoders = _encoders(model, columns)
     names = ", ".join(f'"{column}"' for column in columns)
+    cells_of = itemgetter(*columns)
     sql = f'copy "{model._meta.db_table}" ({names}) from stdin'
     with connection.cursor() as cursor, cursor.cursor.copy(sql) as copy:
         for row in rows:
-            cells = [row[column] for column in columns]
+            cells = list(cells_of(row))
             for place, encode in encoders:
                 if cells[place] is not None:
                     cells[place] = encode(cells[place])
             copy.write_row(cells)
+
+
+def stage(table, columns, rows):
+    """COPY rows of plain values into a temporary table; they stay there until the end of the transaction.
+
+    ``columns``: name → type. Sets are then matched and written by joins with it.
+    """
+    spec = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+    with connection.cursor() as cursor:
+        cursor.execute(f"create temporary table if not exists {table} ({spec}) on commit delete rows")
+        cursor.execute(f"delete from {table}")  # noqa: S608 - a name of our own
+        with cursor.cursor.copy(f"copy {table} ({', '.join(columns)}) from stdin") as copy:
+            for row in rows:
+                copy.write_row(row)
 
 
 def copy_objects(objects):
@@ -82,3 +100,36 @@ def copy_objects(objects):
     for rows in kinds.values():
         copy_in(model, rows)
     return objects
+
+
+@contextmanager
+def vouched(held):
+    """Inside, PostgreSQL checks no foreign key row by row, which takes it longer than to write the row.
+
+    Who calls it is in a transaction and vouches that what is written names only rows made or locked in the same
+    transaction, or those ``held`` (model → keys), which are locked here against deletion until the commit. Where the
+    role of the database may not switch the checks off, they are made.
+    """
+    with connection.cursor() as cursor:
+        for model, wanted in held.items():
+            _hold(cursor, model, sorted({key for key in wanted if key is not None}))
+        cursor.execute(MAY_SWITCH)
+        may = cursor.fetchone()[0]
+        if may:
+            cursor.execute("set local session_replication_role = replica")
+        yield
+        if may:  # not in a finally: after an error the transaction is over, and the setting with it
+            cursor.execute("set local session_replication_role = origin")
+
+
+MAY_SWITCH = """
+    select current_setting('session_replication_role') = 'origin'
+       and has_parameter_privilege('session_replication_role', 'set')"""
+
+
+def _hold(cursor, model, wanted):
+    if not wanted:
+        return
+    cursor.execute(f'select id from "{model._meta.db_table}" where id = any(%s) order by id for key share', [wanted])  # noqa: S608
+    if len(cursor.fetchall()) != len(wanted):
+        raise IntegrityError(f"a {model._meta.verbose_name} has been deleted meanwhile")

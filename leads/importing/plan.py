@@ -75,8 +75,8 @@ class World:
     def _learn(self, card, record, rows):
         """Signs that the person did not have; what is somebody else's stays theirs, unless several share it anyway."""
         for known in record.signs:
-            there = self.index.get((known.kind, known.scope, known.value), [])
-            if any(seen.person_id == card.pk for seen in there) or any(not seen.is_shared for seen in there):
+            there = self.index.get((known.kind, known.scope, known.value))
+            if there and any(seen.person_id == card.pk or not seen.is_shared for seen in there):
                 continue
             card.learned.append((known, bool(there)))
             self.know(known.kind, known.scope, known.value, card, shared=bool(there))

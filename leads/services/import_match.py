@@ -6,6 +6,7 @@ from collections import defaultdict
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection
 
+from crm.core.copying import stage
 from leads.importing.plan import Card, World
 from leads.models import Lead
 from leads.services.intake import ASKED_FIELDS, OWN_FIELDS, choose
@@ -13,9 +14,10 @@ from leads.services.intake import ASKED_FIELDS, OWN_FIELDS, choose
 FACTS = (*OWN_FIELDS, *ASKED_FIELDS, "phone", "email", "tags", "custom")
 KNOWN = """
     select i.kind, i.scope, i.value, i.is_shared, p.id, p.name, p.job_title, p.city, p.language, p.company_id
-    from unnest(%s::text[], %s::text[], %s::text[]) as w(kind, scope, value)
+    from importing_wanted w
     join leads_identity i on i.kind = w.kind and i.scope = w.scope and i.value = w.value
     join leads_person p on p.id = i.person_id order by i.id"""
+WANTED = {"kind": "text", "scope": "text", "value": "text"}
 LATEST = """
     select l.id from unnest(%s::bigint[]) as w(person)
     cross join lateral (select id from leads_lead where person_id = w.person
@@ -28,11 +30,11 @@ def signs_of(records):
 
 
 def load(records, *, lock, overlay=None):
-    """The World that these rows need; ``lock`` holds the leads found until the end of the transaction."""
+    """The World that these rows need; ``lock`` holds the leads found until the end of the transaction we are in."""
     world = World(choose, overlay.key if overlay else -1)
-    signs = signs_of(records)
+    stage("importing_wanted", WANTED, signs_of(records))
     with connection.cursor() as cursor:
-        cursor.execute(KNOWN, [list(column) for column in zip(*signs, strict=True)] or [[], [], []])
+        cursor.execute(KNOWN)
         for kind, scope, value, shared, pk, name, title, city, language, company in cursor.fetchall():
             if pk not in world.cards:
                 about = {"name": name, "job_title": title, "city": city, "language": language}
@@ -42,7 +44,7 @@ def load(records, *, lock, overlay=None):
         keys = [row[0] for row in cursor.fetchall()]
     _add_leads(world, keys, lock)
     if overlay:
-        overlay.add_to(world, signs)
+        overlay.add_to(world)
     return world
 
 
@@ -68,13 +70,11 @@ class Overlay:
                 create index on importing_signs (kind, scope, value);
                 create temp table importing_cards (person bigint primary key, name text, facts jsonb)""")
 
-    def add_to(self, world, signs):
+    def add_to(self, world):
         with connection.cursor() as cursor:
             cursor.execute(
-                """select s.kind, s.scope, s.value, s.shared, s.person
-                   from unnest(%s::text[], %s::text[], %s::text[]) as w(kind, scope, value)
-                   join importing_signs s on s.kind = w.kind and s.scope = w.scope and s.value = w.value""",
-                [list(column) for column in zip(*signs, strict=True)] or [[], [], []],
+                """select s.kind, s.scope, s.value, s.shared, s.person from importing_wanted w
+                   join importing_signs s on s.kind = w.kind and s.scope = w.scope and s.value = w.value"""
             )
             found = cursor.fetchall()
             people = list({*world.cards, *(row[4] for row in found)})

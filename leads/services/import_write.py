@@ -4,15 +4,17 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from types import SimpleNamespace
 from typing import NamedTuple
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection
 
-from crm.core.copying import blank, copy_in, keys
+from crm.core.copying import blank, copy_in, keys, vouched
+from crm.core.models import Pipeline, Reason, Stage, Team, User
 from leads import identity
-from leads.models import Company, ImportRow, Kind, Lead, Origin, Person, StageMove, Touch
+from leads.models import Company, Identity, ImportRow, Kind, Lead, Origin, Person, Source, StageMove, Touch
 from leads.services.intake import PERSON_FIELDS
 from leads.services.origins import name_of
 from leads.services.timeline import record_quietly
@@ -25,10 +27,7 @@ FACT_COLUMNS = [  # columns of a lead that a list fills in; the second names the
 ]  # fmt: skip
 
 
-SET_HERE = {
-    "person_id", "source_id", "stage_id", "pipeline_id", "first_origin_id", "last_origin_id", "company_id", "status",
-    "first_campaign", "last_campaign", "closed_at", "version", "is_imported", "rejected_reason_id",
-}  # fmt: skip  # columns of a new lead that no file states
+STATUS = {"won": "converted", "lost": "rejected", "": "open"}
 
 
 class Win(NamedTuple):
@@ -58,8 +57,11 @@ class Writer:
         self.job, self.stage, self.reason, self.now, self.by = job, stage, reason, now, by
         self.source, self.says_origin = job.source, says_origin
         whole = blank(Lead)
-        self.base = {column: value for column, value in whole.items() if column not in SET_HERE}
         self.columns = [*whole, "id", "stage_entered_at", "created_at", "active_at"]
+        self.base = whole | {
+            "source": self.source, "source_id": self.source.pk, "stage": stage, "stage_id": stage.pk,
+            "pipeline_id": stage.pipeline_id, "is_imported": True,
+        }  # fmt: skip
 
     def write(self, results, prepare):
         """``prepare(leads)`` sees the new leads before they are written and returns what is called with the Written."""
@@ -68,17 +70,35 @@ class Writer:
         known = [card for card in cards if not card.record]
         self.companies = self._companies(cards)
         self.origins = self._origins(cards)
-        done = Written(updated=[card.lead for card in known])
-        with connection.cursor() as cursor:
-            self._people(fresh)
-            self._identities(cursor, cards)
-            done.wins, after = self._leads(fresh, prepare)
-            self._complete(cursor, known)
-            done.created = [card.lead for card in fresh]
+        self._people(fresh)
+        leads, moves, touches, wins = self._leads(fresh)
+        after = prepare(leads)
+        with vouched(self._named(cards, leads)):
+            copy_in(Person, self.people)
+            self._identities(cards)
+            copy_in(Lead, [vars(lead) for lead in leads], self.columns)
+            copy_in(StageMove, moves)
+            copy_in(Touch, touches)
             self._timeline(fresh, known)
             copy_in(ImportRow, [self._line(result) for result in results])
+        self._complete(known)
+        done = Written([card.lead for card in fresh], [card.lead for card in known], wins)
         after(done)
         return done
+
+    def _named(self, cards, leads):
+        """What the new rows name, besides each other and the leads that are locked."""
+        return {
+            User: {*(lead.owner_id for lead in leads), self._who},
+            Team: {lead.team_id for lead in leads},
+            Pipeline: [self.stage.pipeline_id],
+            Stage: [self.stage.pk],
+            Reason: [self.reason and self.reason.pk],
+            Source: [self.source.pk],
+            Origin: {lead.first_origin_id for lead in leads},
+            Company: {*(lead.company_id for lead in leads), *(card.company for card in cards)},
+            Person: {card.pk for card in cards if card.pk not in self.made},
+        }
 
     def _companies(self, cards):
         """company key → row, made where new."""
@@ -137,27 +157,24 @@ class Writer:
             card.pk, card.company = pk, self._company(card.facts.get("company_name"))
             about = {name: card.facts.get(name, "") for name in PERSON_FIELDS}
             rows.append({"id": pk, **base, **about, "company_id": card.company})
-        copy_in(Person, rows)
+        self.people, self.made = rows, {row["id"] for row in rows}
 
-    def _identities(self, cursor, cards):
-        """In one order, so that two lists never wait for each other; what somebody was quicker with stays theirs."""
-        rows = sorted(
-            (k.kind, k.scope, k.value, card.pk, k.raw[:254], k.extension[:10], shared)
+    @staticmethod
+    def _identities(cards):
+        """In one order, so that two lists never wait for each other. Where a colleague was quicker with a contact,
+        the unique index refuses the chunk, which is then tried anew and finds whose it is."""
+        rows = [
+            {"kind": k.kind, "scope": k.scope, "value": k.value, "person_id": card.pk, "raw": k.raw[:254],
+             "extension": k.extension[:10], "is_shared": shared}
             for card in cards
             for k, shared in card.learned
-        )
-        if rows:
-            cursor.execute(
-                """insert into leads_identity (kind, scope, value, person_id, raw, extension, is_shared)
-                   select * from unnest(%s::text[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[],
-                                        %s::boolean[]) on conflict do nothing""",
-                [list(column) for column in zip(*rows, strict=True)],
-            )
+        ]  # fmt: skip
+        copy_in(Identity, sorted(rows, key=itemgetter("kind", "scope", "value", "person_id")))
 
     # --- new leads ---------------------------------------------------------------------------------------------------
 
-    def _leads(self, fresh, prepare):
-        """COPY the leads with their entry into the funnel, their outcome and their arrival; returns (Wins, after)."""
+    def _leads(self, fresh):
+        """(leads, their entry into the funnel and outcome, their arrival, Wins)."""
         move, touch = blank(StageMove), blank(Touch)
         leads, moves, touches, wins = [], [], [], []
         for card, pk in zip(fresh, keys(Lead, len(fresh)), strict=True):
@@ -172,11 +189,7 @@ class Writer:
                                     "origin_id": leads[-1].first_origin_id})  # fmt: skip
             if record.outcome == "won":
                 wins.append(Win(pk, closed_at, record.amount))
-        after = prepare(leads)
-        copy_in(Lead, [{column: getattr(lead, column) for column in self.columns} for lead in leads])
-        copy_in(StageMove, moves)
-        copy_in(Touch, touches)
-        return wins, after
+        return leads, moves, touches, wins
 
     @property
     def _who(self):
@@ -184,19 +197,18 @@ class Writer:
 
     def _lead(self, card, at, closed_at):
         """A lead with the attributes that scoring and routing look at; a model's instance costs ten times as much."""
-        facts = {name: value for name, value in card.facts.items() if name != "origin"}
-        outcome, origin = card.record.outcome, self._origin(card)
-        campaign = card.record.marks.get("utm_campaign", "")[:120]
-        status = {"won": "converted", "lost": "rejected"}.get(outcome, "open")
-        return SimpleNamespace(
-            **self.base | facts, pk=card.lead, id=card.lead, person_id=card.pk,
-            source=self.source, source_id=self.source.pk, stage=self.stage, stage_id=self.stage.pk,
-            pipeline_id=self.stage.pipeline_id, first_origin=origin, first_origin_id=origin and origin.pk,
-            last_origin_id=origin and origin.pk, first_campaign=campaign, last_campaign=campaign,
-            company_id=self._company(facts.get("company_name")) or card.company, status=status,
-            stage_entered_at=at, created_at=at, active_at=at, closed_at=closed_at, version=1 if outcome else 0,
-            is_imported=True, rejected_reason_id=self.reason.pk if outcome == "lost" else None,
+        facts, record, origin = card.facts, card.record, self._origin(card)
+        campaign = record.marks.get("utm_campaign", "")[:120]
+        lead = SimpleNamespace()
+        vars(lead).update(
+            self.base | facts, pk=card.lead, id=card.lead, person_id=card.pk,
+            first_origin=origin, first_origin_id=origin and origin.pk, last_origin_id=origin and origin.pk,
+            first_campaign=campaign, last_campaign=campaign,
+            company_id=self._company(facts.get("company_name")) or card.company, status=STATUS[record.outcome],
+            stage_entered_at=at, created_at=at, active_at=at, closed_at=closed_at, version=1 if record.outcome else 0,
+            rejected_reason_id=self.reason.pk if record.outcome == "lost" else None,
         )  # fmt: skip
+        return lead
 
     def _closing(self, record, at, closed_at):
         kind = "converted" if record.outcome == "won" else "rejected"
@@ -208,7 +220,7 @@ class Writer:
 
     # --- known leads -------------------------------------------------------------------------------------------------
 
-    def _complete(self, cursor, known):
+    def _complete(self, known):
         rows, people, touches = [], [], []
         for card in known:
             changes = {n: v for n, v in card.changes.items() if n not in {"origin", "marks"}}
@@ -227,8 +239,9 @@ class Writer:
             if about := self._about(card, changes):
                 people.append((card.pk, json.dumps(about)))
         copy_in(Touch, touches)
-        _update(cursor, "leads_lead", FACT_COLUMNS, rows, lists=True)
-        _update(cursor, "leads_person", [*((n, "") for n in PERSON_FIELDS), ("company_id", "bigint")], people)
+        with connection.cursor() as cursor:
+            _update(cursor, "leads_lead", FACT_COLUMNS, rows, lists=True)
+            _update(cursor, "leads_person", [*((n, "") for n in PERSON_FIELDS), ("company_id", "bigint")], people)
 
     @staticmethod
     def _about(card, changes):

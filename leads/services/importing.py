@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.core.files.base import File
 from django.core.files.storage import default_storage
-from django.db import OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone, translation
@@ -27,6 +27,7 @@ from crm.core.funnel import entry_stage
 from crm.core.models import Organisation, Reason
 from crm.core.notices import notify
 from leads.importing import mapping as mappings
+from leads.importing.ahead import ahead
 from leads.importing.errors import REASONS, MappingError, Unreadable
 from leads.importing.rows import Reader
 from leads.importing.table import Table, open_table
@@ -37,7 +38,7 @@ from leads.services.import_write import Writer
 from leads.services.intake import lock_signs, pseudo_source
 
 CHUNK = 1000  # rows of one transaction: a second's work, and few enough locks for any server's table
-TRIES = 5  # of a chunk that met another in a deadlock
+TRIES = 5  # of a chunk that met another in a deadlock, or a colleague who was quicker
 COUNTS = ("created", "updated", "skipped", "failed")
 State = Import.State
 
@@ -55,9 +56,9 @@ class Open:
     reader: Reader
 
     def chunks(self, skip=0):
+        """Lists of Records, read ahead."""
         rows = islice(self.table.rows, skip, None)
-        while chunk := [self.reader.read(row) for row in islice(rows, CHUNK)]:
-            yield chunk
+        return ahead(iter(lambda: [self.reader.read(row) for row in islice(rows, CHUNK)], []))
 
 
 def opened(stream, stated, source, *, options=None):
@@ -97,7 +98,8 @@ def rehearse(opened_file, *, on_progress=None):
     overlay = import_match.Overlay()
     try:
         for records in opened_file.chunks():
-            world = import_match.load(records, lock=False, overlay=overlay)
+            with transaction.atomic():
+                world = import_match.load(records, lock=False, overlay=overlay)
             results = [world.take(record) for record in records]
             overlay.keep(world, results)
             counts.update(result.state for result in results)
@@ -132,9 +134,9 @@ def _with_patience(step):
     for attempt in range(TRIES):
         try:
             return step()
-        except OperationalError as error:
+        except (OperationalError, IntegrityError) as error:
             state = getattr(error.__cause__, "sqlstate", "")
-            if state not in {"40P01", "40001"} or attempt == TRIES - 1 or connection.in_atomic_block:
+            if state not in {"40P01", "40001", "23505"} or attempt == TRIES - 1 or connection.in_atomic_block:
                 raise
             time.sleep(0.05 * 2**attempt)
     return None

@@ -61,6 +61,8 @@ def choose(rows, identities, name=""):
 
     A sign that several people share (a switchboard, a role mailbox) counts only together with the name.
     """
+    if not rows:
+        return None, []
     rank = {(k.kind, k.scope, k.value): place for place, k in enumerate(identities)}
     votes = {}
     for row in rows:

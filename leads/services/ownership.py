@@ -4,7 +4,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.urls import reverse
 
-from crm.core.copying import copy_objects
+from crm.core.copying import blank, copy_in, keys
 from crm.core.notices import notify
 from leads.models import Assignment, Kind, Lead
 from leads.services.timeline import record, record_quietly
@@ -43,26 +43,24 @@ def assign_many(leads, owners, *, how, traces):
         from unnest(%s::bigint[], %s::bigint[], %s::bigint[]) as n(id, owner, team) where l.id = n.id"""
     with connection.cursor() as cursor:
         cursor.execute(sql, [[lead.pk for lead in leads], [o.pk for o in owners], [o.team_id for o in owners]])
-    return book_assignments(leads, owners, how=how, traces=traces)
+    made = book_assignments(leads, owners, how=how, traces=traces)
+    return list(Assignment.objects.filter(pk__in=made).order_by("pk"))
 
 
 def book_assignments(leads, owners, *, how, traces):
-    """The rows and the history of an assignment of many; the leads' own columns are the caller's. Returns the rows."""
-    rows = copy_objects(
-        [
-            Assignment(lead_id=lead.pk, from_owner_id=lead.owner_id, to_owner=owner, how=how, trace=trace)
-            for lead, owner, trace in zip(leads, owners, traces, strict=True)
-        ]
-    )
-    events = []
-    for row, lead, owner in zip(rows, leads, owners, strict=True):
-        details = {"how": how, "assignment": row.pk, "from": lead.owner_id, "to": owner.pk, "name": str(owner)}
-        lead.owner, lead.team_id, lead.parked_until = owner, owner.team_id, None
-        events.append(
-            {"lead_id": lead.pk, "person_id": lead.person_id, "kind": Kind.OWNER_CHANGED.value, "details": details}
-        )
+    """The rows and the history of an assignment of many; the leads' own columns are the caller's. Returns the keys."""
+    made, base = keys(Assignment, len(leads)), blank(Assignment)
+    rows, events = [], []
+    for pk, lead, owner, trace in zip(made, leads, owners, traces, strict=True):
+        former, lead.owner, lead.team_id, lead.parked_until = lead.owner_id, owner, owner.team_id, None
+        row = {"id": pk, "lead_id": lead.pk, "from_owner_id": former, "to_owner_id": owner.pk}
+        rows.append(base | row | {"how": how.value, "trace": trace})
+        details = {"how": how.value, "assignment": pk, "from": former, "to": owner.pk, "name": str(owner)}
+        event = {"lead_id": lead.pk, "person_id": lead.person_id, "kind": Kind.OWNER_CHANGED.value, "details": details}
+        events.append(event)
+    copy_in(Assignment, rows)
     record_quietly(events)
-    return rows
+    return made
 
 
 @transaction.atomic(savepoint=False)
