@@ -76,7 +76,8 @@ class ReportForm(forms.Form):
         super().__init__({"period": "custom" if data.get("start") or data.get("end") else period, "touch": "first", "step": "day",
                           **{k: v for k, v in data.items() if v}})  # fmt: skip
         offer(self.fields["team"], Team.objects.all() if user.sees_all else Team.objects.filter(heads=user))
-        offer(self.fields["owner"], User.objects.owners_for(user) if not user.sees_all else User.objects.sellers())
+        owners = User.objects.owners_for(user) if not user.sees_all else User.objects.sellers()
+        offer(self.fields["owner"], owners.only("username", "first_name", "last_name"))
         offer(self.fields["origin"], Origin.objects.filter(same_as=None))
 
     @property

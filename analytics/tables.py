@@ -37,12 +37,15 @@ class Table:
 
     def linked(self, query):
         """Give each cell that has rows its address; ``query``: the report's own parameters."""
+        own, addresses = urlencode(query), {}
         for row in [*self.rows, *([self.total] if self.total else [])]:
             for cell, column in zip(row, self.columns, strict=True):
                 cell.kind, cell.label = column.kind, column.name
                 if cell.cell and cell.value:
-                    extra = urlencode({**query, **{k: v for k, v in cell.args.items() if v is not None}})
-                    cell.url = f"{reverse('analytics:rows', args=[cell.cell])}?{extra}"
+                    if cell.cell not in addresses:
+                        addresses[cell.cell] = reverse("analytics:rows", args=[cell.cell])
+                    args = urlencode({name: value for name, value in cell.args.items() if value is not None})
+                    cell.url = f"{addresses[cell.cell]}?{'&'.join(filter(None, (own, args)))}"
         return self
 
 

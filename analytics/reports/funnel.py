@@ -15,19 +15,22 @@ from analytics.tables import Cell, Column, Table, ratio
 
 CELLS = ("entered", "moved_on", "lost", "here", "skipped", "returned")
 
-# What each card of the cohort has been through: its stages, its last one, how it ended. ``%(cohort)s`` is a query of keys.
+# What each card of the cohort has been through: its stages and kinds of moves in order. ``cohort``: a query of keys.
 FACTS = """
     with cohort as materialized ({cohort}),
     facts as (
-      select m.{subject} as id, array_agg(distinct m.to_stage_id) as visited,
-             (array_agg(m.to_stage_id order by m.id desc))[1] as stage,
-             (array_agg(m.kind order by m.id desc))[1] as last
+      select m.{subject} as id, array_agg(m.to_stage_id order by m.id) as visited, array_agg(m.kind order by m.id) as kinds
       from {moves} m join cohort c on c.id = m.{subject}
       where m.at <= %s group by m.{subject}),
-    placed as (
-      select f.*, s.position as place, s.pipeline_id,
-             f.last in ('rejected', 'lost') as lost, f.last in ('converted', 'won') as gone
-      from facts f join core_stage s on s.id = f.stage)"""
+    """
+# Cards that went the same way count alike, and there are few ways: stages are held against ways, not against cards.
+WAYS = "ways as (select visited, kinds, count(*) as cards from facts group by visited, kinds),"
+# Where a card, or all cards of a way, stand by the last move.
+PLACED = """placed as (
+      select f.*, s.id as stage, s.position as place, s.pipeline_id, f.kinds[cardinality(f.kinds)] as last,
+             f.kinds[cardinality(f.kinds)] in ('rejected', 'lost') as lost,
+             f.kinds[cardinality(f.kinds)] in ('converted', 'won') as gone
+      from {source} f join core_stage s on s.id = f.visited[cardinality(f.visited)])"""
 # The place of a card towards one stage; the six cells of the funnel.
 TOWARDS = {
     "here": "p.stage = s.id and not p.lost and not p.gone",
@@ -48,12 +51,14 @@ class Step:
     name: str
     counts: dict
     won: int = 0  # cards of the cohort that were won, whatever their stage
+    cohort: int = 0  # cards of the cohort, moved or not
 
 
-def _facts(kind, keys):
+def _facts(kind, keys, source="facts"):
     sql, params = keys.query.sql_with_params()
     moves, subject = ("leads_stagemove", "lead_id") if kind == "lead" else ("deals_dealstagemove", "deal_id")
-    return FACTS.format(cohort=sql, moves=moves, subject=subject), list(params)
+    facts = FACTS.format(cohort=sql, moves=moves, subject=subject)
+    return facts + (WAYS if source == "ways" else "") + PLACED.format(source=source), list(params)
 
 
 def pipeline_of(kind, scope):
@@ -75,15 +80,20 @@ def steps(kind, scope):
     pipeline = pipeline_of(kind, scope)
     if pipeline is None:
         return []
-    facts, params = _facts(kind, cohort(kind, scope))
-    counts = ", ".join(f"count(*) filter (where {TOWARDS[name]}) as {name}" for name in CELLS)
-    select = f"""select s.id, s.name, count(*) filter (where p.last = 'won'), {counts}
+    facts, params = _facts(kind, cohort(kind, scope), "ways")
+    conditions = ["p.last = 'won'", *(TOWARDS[name] for name in CELLS)]
+    counts = ", ".join(f"coalesce(sum(p.cards) filter (where {condition}), 0)::bigint" for condition in conditions)
+    select = f"""select s.id, s.name, (select count(*) from cohort), {counts}
         from core_stage s left join placed p on p.pipeline_id = s.pipeline_id
         where s.pipeline_id = %s group by s.id, s.name, s.position order by s.position, s.id"""  # nosec B608 - constants
     sql = f"{facts} {select}"
     with connections[DB].cursor() as cursor:
         cursor.execute(sql, [*params, scope.as_of, pipeline.pk])
-        return [Step(kind, row[0], row[1], dict(zip(CELLS, row[3:], strict=True)), row[2]) for row in cursor.fetchall()]
+        rows = cursor.fetchall()
+    return [
+        Step(kind, stage, name, dict(zip(CELLS, cells, strict=True)), won=won, cohort=whole)
+        for stage, name, whole, won, *cells in rows
+    ]
 
 
 def keys_of(kind, scope, stage, cell):
@@ -108,7 +118,7 @@ def won_keys(scope):
 def table(scope):
     """The end-to-end funnel as a table: enquiries, lead stages, deal stages, won."""
     lead_steps, deal_steps = steps("lead", scope), steps("deal", scope)
-    enquiries = scope.leads().filter(pipeline=pipeline_of("lead", scope)).count()
+    enquiries = lead_steps[0].cohort if lead_steps else 0
     won = deal_steps[0].won if deal_steps else 0
     rows = [_edge(_("Enquiries"), enquiries, "leads", enquiries)]
     rows += [_row(step, enquiries) for step in lead_steps]
