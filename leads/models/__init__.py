@@ -6,6 +6,7 @@ from .imports import Import, ImportRow
 from .intake import ConsentText, Origin, Source, Submission, Touch
 from .interactions import Interaction, Kind
 from .lead import Assignment, Band, Lead, Qualification, StageMove, Status
+from .mail import IncomingLetter, LetterFile, MailFolder, MailNews
 from .messages import Engagement, Message, MessageLink, Suppression, Template
 from .people import Company, Consent, Identity, Person
 from .tasks import Task, TaskFeed
@@ -31,9 +32,13 @@ __all__ = [
     "Identity",
     "Import",
     "ImportRow",
+    "IncomingLetter",
     "Interaction",
     "Kind",
     "Lead",
+    "LetterFile",
+    "MailFolder",
+    "MailNews",
     "Message",
     "MessageLink",
     "Origin",
