@@ -4,6 +4,8 @@ An exchange reports a call in pieces: it rings, somebody answers, it is over, th
 late, twice, or never. ``fold`` takes them as a set and says what is known of the call.
 """
 
+import hashlib
+import json
 import re
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
@@ -44,11 +46,20 @@ class CallEvent:
     result: str = ""
     recording: str = ""
     weight: int = 1
+    heard: bool = False  # the provider states no time: ``at`` is when we heard of it
 
     def as_json(self):
         """Without what is not known; times as ISO text."""
-        known = {name: value for name, value in asdict(self).items() if value not in (None, "")}
+        known = {name: value for name, value in asdict(self).items() if value not in (None, "") and value is not False}
         return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in known.items()}
+
+    @property
+    def key(self):
+        """The same for the same news, however often it comes."""
+        said = self.as_json()
+        if self.heard:
+            del said["at"]
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 _TIMES = {"at", "started_at", "answered_at", "ended_at"}
@@ -138,7 +149,8 @@ def _answer(events, by, direction):
     answered_at = _earliest(moments) or (None if stated not in {"", "answered"} else _earliest([e.at for e in menus]))
     if stated:
         return answered_at, stated if stated == "answered" or direction == OUT else MISSED_AS[direction]
-    talked = by[ANSWERED] or menus or any(e.talk for e in by[ENDED])
+    lasted = not by[RINGING] and any(e.duration for e in by[ENDED] if e.talk is None)
+    talked = by[ANSWERED] or menus or lasted or any(e.talk for e in by[ENDED])
     return answered_at, "answered" if talked else MISSED_AS[direction]
 
 

@@ -55,6 +55,22 @@ def record(subject, kind, /, *, by=None, at=None, text="", deal=None, submission
     return row
 
 
+@transaction.atomic(savepoint=False)
+def amend(row, *, kind, by=None, at=None, **details):
+    """Correct a row that mirrors something which became known in pieces (a call); returns whether it said otherwise."""
+    fresh = {"kind": kind, "by_id": by.pk if by else None, "details": row.details | details, "at": at or row.at}
+    if all(getattr(row, name) == value for name, value in fresh.items()):
+        return False
+    for name, value in fresh.items():
+        setattr(row, name, value)
+    row.save(update_fields=["kind", "by", "details", "at"])
+    if row.lead_id:
+        lift(row.lead, answered=by is not None and kind in HUMAN_TOUCHES)
+        if kind in REACTING:
+            enqueue("crm.react", row.pk)
+    return True
+
+
 def lift(lead, *, answered=False):
     """Note activity on the lead; ``answered``: a colleague has reacted, the speed-to-lead clock stops."""
     changes = {"active_at": Now()}
