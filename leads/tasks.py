@@ -1,7 +1,7 @@
 """Background work of leads: each job takes a ref and delegates to a service."""
 
 from crm.core.jobs import job
-from leads.services import bulk, delivery, judging, tracking
+from leads.services import bulk, chat_files, delivery, judging, tracking
 
 
 @job("leads.bulk", queue="bulk")
@@ -12,6 +12,11 @@ def run_bulk(ref):
 @job("leads.deliver", queue="mail", atomic=False)
 def deliver(ref, run):
     delivery.deliver(int(ref), run)
+
+
+@job("leads.fetch_file", queue="mail", atomic=False)
+def fetch_file(ref, run):
+    chat_files.fetch(int(ref), run)
 
 
 @job("leads.judge_hits")

@@ -161,9 +161,12 @@ class Run:
     def done(self):
         Job.objects.filter(pk=self.pk).delete()
 
-    def later(self, why, *, cap=CAP):
-        """Not this time: try again after a jittered delay of at most ``cap`` seconds; the job does not die of it."""
-        wait = random.random() * min(cap, BASE * 4 ** min(self.attempts + 1, 10))  # noqa: S311 - spread, not a secret
+    def later(self, why, *, cap=CAP, after=0):
+        """Not this time: try again after a jittered delay of at most ``cap`` seconds, ``after`` seconds at the soonest.
+
+        The job does not die of it.
+        """
+        wait = after + random.random() * min(cap, BASE * 4 ** min(self.attempts + 1, 10))  # noqa: S311 - spread
         Job.objects.filter(pk=self.pk).update(
             attempts=min(self.attempts + 1, 30_000),
             error=str(why)[:2000],

@@ -10,13 +10,14 @@ from django.db import DatabaseError, connection
 from django.utils import translation
 
 from crm.core.models import Notice
-from crm.core.notices import targets, wording
+from crm.core.notices import SILENT, targets, wording
 
 log = logging.getLogger(__name__)
 
 PERIOD = 0.4  # seconds between looks at the table
 LOOKBACK = 500  # keys below the newest seen: a transaction that commits late is not missed
 KEEPALIVE = 15  # seconds; a comment line keeps proxies from closing the stream
+LEVELS = {"hot": "hot", "ringing": "hot", "ringing_other": "hot", "missed": "warning"}  # how long a toast stays
 LIFE = 300  # seconds; then the page reconnects, and who may no longer sign in does not get back
 
 
@@ -82,10 +83,12 @@ def event(row, language):
     data = {
         "text": text,
         "href": row.url,
-        "level": "hot" if row.kind == "hot" else "info",
+        "level": LEVELS.get(row.kind, "info"),
         "lead": row.details.get("lead"),
     }
     lines = [f"id: {row.pk}\nevent: notice\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"]
+    if row.kind in SILENT:
+        lines = [f"id: {row.pk}\n"]
     lines += [f'event: refresh\ndata: {{"target": "{target}"}}\n\n' for target in targets(row.kind)]
     return "".join(lines)
 

@@ -1,5 +1,6 @@
 """Live notices: a row for one colleague; open pages read the tail of the table (see crm.core.live)."""
 
+from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
@@ -10,6 +11,12 @@ WORDING = {
     "hot": gettext_noop("%(name)s has turned hot"),
     "returned": gettext_noop("%(name)s has written again"),
     "reply": gettext_noop("%(name)s has replied"),
+    "message": gettext_noop("%(name)s: %(text)s"),
+    "undelivered": gettext_noop("%(name)s has not got your message"),
+    "ringing": gettext_noop("Incoming call: %(name)s"),
+    "ringing_other": gettext_noop("Incoming call: %(name)s, a client of %(owner)s"),
+    "missed": gettext_noop("Missed call: %(name)s"),
+    "missed_other": gettext_noop("Missed call: %(name)s, a client of %(owner)s"),
     "unassigned": gettext_noop("Nobody is at work for %(name)s"),
     "task": gettext_noop("Task: %(name)s"),
     "import": gettext_noop("The import of %(name)s is finished"),
@@ -22,9 +29,15 @@ TARGETS = {
     "hot": ["leads", "my-day"],
     "returned": ["leads", "my-day"],
     "reply": ["my-day"],
+    "missed": ["leads", "my-day"],
+    "message": ["talk", "my-day"],
+    "undelivered": ["talk"],
+    "talk": ["talk"],
     "unassigned": ["waiting"],
     "task": ["my-day"],
 }
+# Kinds that only make open pages read themselves anew: nobody is told anything.
+SILENT = {"talk"}
 
 
 class _Blank(dict):
@@ -33,8 +46,10 @@ class _Blank(dict):
 
 
 def notify(user, kind, *, url="", **details):
-    """Tell a colleague at once. ``kind`` is a key of WORDING; ``details`` fill its words."""
-    return Notice.objects.create(user=user, kind=kind, url=url, details=details)
+    """Tell a colleague at once. ``kind`` is a key of WORDING; ``details`` fill its words. ``user``: a row or a key."""
+    seen = {"seen_at": Now()} if kind in SILENT else {}
+    user_id = getattr(user, "pk", user)
+    return Notice.objects.create(user_id=user_id, kind=kind, url=url, details=details, **seen)
 
 
 def wording(notice):

@@ -21,12 +21,16 @@ and, where its provider asks for it,
 
 from django.utils.translation import gettext_lazy as _
 
-from leads.capture import json_body, vk, web_form
+from leads.capture import chat, jivo, json_body, telegram, vk, web_form, whatsapp
 
 ADAPTERS = {
     "web-form": web_form,
     "json": json_body,
     "vk": vk,
+    "telegram": telegram,
+    "whatsapp": whatsapp,
+    "jivo": jivo,
+    "chat": chat,
 }
 # Sources of leads that come by no address: made on demand, one of each.
 PSEUDO = {

@@ -1,4 +1,4 @@
-"""VK communities: the Callback API (dev.vk.com/api/callback/getting-started), so far for lead forms.
+"""VK communities: the Callback API (dev.vk.com/api/callback/getting-started), for lead forms and messages.
 
 VK first asks for the confirmation string of the community, then posts events with the secret key in the body; every
 event is answered "ok", or VK sends it again and in the end stops. ``lead_forms_new`` is as in leadForms.getLeads: an
@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from django.utils.translation import gettext_lazy as _
 
 from leads import identity
-from leads.capture.base import Body, Parsed, Refused, Reply, Setting, check_field, clean, parse_body
+from leads.capture import talk, vk_messages
+from leads.capture.base import Body, Refused, Reply, Setting, check_field, clean, parse_body
 from leads.capture.fields import extract
 from leads.identity import Known
 from leads.models.intake import Channel
@@ -22,9 +23,15 @@ SETTINGS = {
     "confirmation": Setting(
         _("Confirmation string"), help=_("VK shows it where the server's address is entered: the answer it expects.")
     ),
+    "token": Setting(_("Access key of the community"), _("With the right to messages; needed to answer."), secret=True),
+    "base_url": Setting(_("Address of VK's API"), _("Empty: VK's own."), kind="url"),
 }
 # Standard questions of VK's forms that are named otherwise than our fields.
 QUESTIONS = {"patronymic_name": "middle_name", "phone_number": "phone", "location": "city"}
+
+
+def read(content_type, raw):
+    return talk.read(content_type, raw)
 
 
 def payload_of(body):
@@ -67,7 +74,7 @@ def parse(body, source, *, headers, region="RU", path="", received_at=None):
     event = payload_of(body)
     if event.get("type") == "lead_forms_new" and isinstance(event.get("object"), Mapping):
         return _lead(event["object"], source, headers, region)
-    return Parsed(kind="not_enquiry", reason="not_enquiry")
+    return talk.found(vk_messages.events(event), body.warnings)
 
 
 # --- Lead forms -----------------------------------------------------------------------------------------------------

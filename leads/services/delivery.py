@@ -26,7 +26,7 @@ from crm.core.jobs import enqueue
 from crm.core.models import Job
 from leads import smtp
 from leads.models import Message, Status, Suppression
-from leads.services import optouts
+from leads.services import optouts, talks
 
 log = logging.getLogger(__name__)
 State = Message.State
@@ -42,7 +42,12 @@ def deliver(pk, run):
     message = _claim(pk, run)
     if message is None:
         return
-    state, why = _attempt(message)
+    after, verdict = 0, None
+    if message.kind == Message.Kind.TALK:
+        verdict = talks.attempt(message)
+        state, why, after = talks.STATES[verdict.state], verdict.why, verdict.after
+    else:
+        state, why = _attempt(message)
     with transaction.atomic():
         if state == State.QUEUED and timezone.now() - message.created_at > PATIENCE:
             state, why = State.FAILED, f"too_long {why}"
@@ -50,20 +55,26 @@ def deliver(pk, run):
         if state == State.SENT:
             changes["sent_at"] = Now()
         Message.objects.filter(pk=pk, state__in=[State.SENDING, State.UNSURE]).update(**changes)
-        if state == State.FAILED and no_such_mailbox(why):
+        if verdict:
+            talks.settled(message, verdict)
+        elif state == State.FAILED and no_such_mailbox(why):
             optouts.opt_out(message.to, reason=Suppression.Reason.BOUNCED, message=message)
-        run.later(why) if state == State.QUEUED else run.done()
+        run.later(why, after=after) if state == State.QUEUED else run.done()
 
 
 @transaction.atomic(durable=True)
 def _claim(pk, run):
     """The letter, now ``sending``; None when there is nothing to send. Opt-outs are asked here, under their lock."""
-    message = Message.objects.select_for_update(of=["self"]).select_related("lead", "by").filter(pk=pk).first()
+    rows = Message.objects.select_for_update(of=["self"]).select_related("lead", "by", "conversation__source")
+    message = rows.filter(pk=pk).first()
     if message is None or message.state not in {State.QUEUED, State.SENDING}:
         run.done()
         return None
     optouts.hold_address(message.to)
-    if message.state == State.SENDING:
+    if message.kind == Message.Kind.TALK and message.conversation and not talks.in_turn(message):
+        run.later("an older message of the conversation waits", cap=3)
+        return None
+    if message.state == State.SENDING and not talks.may_repeat(message):
         outcome = State.UNSURE, "crashed"
     elif why := _why_not(message):
         outcome = State.SKIPPED, why
@@ -80,6 +91,8 @@ def _claim(pk, run):
 
 def _why_not(message):
     """The reason why the letter must not go out, a key of Message.WHY; empty when it may."""
+    if message.kind == Message.Kind.TALK:
+        return talks.hindrance(message)
     if message.kind == Message.Kind.NOTICE:
         return "" if message.to else "no_address"
     if message.lead is None:
@@ -192,7 +205,7 @@ def _thread_headers(message):
         return {}
     bare = re.sub(r"^\s*((re|fwd?|отв|на)\s*:\s*)+", "", message.subject, flags=re.I)
     former = Message.objects.filter(lead=message.lead_id, state=State.SENT, pk__lt=message.pk).exclude(
-        kind=Message.Kind.NOTICE
+        kind__in=[Message.Kind.NOTICE, Message.Kind.TALK]
     )
     last = former.filter(subject__iendswith=bare).order_by("-pk").first() if bare else None
     if last is None:

@@ -3,11 +3,12 @@
 A handler is ``take(event, submission) -> Outcome``, in the judge's transaction; the same event said twice is done once.
 """
 
+from leads.services import conversations
 from leads.services.outcome import NOTHING, Outcome, State
 
 __all__ = ["HANDLERS", "NOTHING", "Outcome", "State", "take"]
 
-HANDLERS = {}  # class of leads.capture's events → handler
+HANDLERS = {**conversations.HANDLERS}  # class of leads.capture's events → handler
 # The state of a receipt that says several things is that of the weightiest.
 _WEIGHT = [State.ERROR, State.WAITING, State.LEAD, State.MERGED, State.SPAM, State.REJECTED]
 

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from crm.core.live import stream
 from crm.core.models import Notice
-from crm.core.notices import wording
+from crm.core.notices import SILENT, wording
 
 
 @require_safe
@@ -26,7 +26,7 @@ def live(request):
 
 @require_safe
 def notices(request):
-    rows = list(Notice.objects.filter(user=request.user).order_by("-pk")[:50])
+    rows = list(Notice.objects.filter(user=request.user).exclude(kind__in=SILENT).order_by("-pk")[:50])
     for row in rows:
         row.text = wording(row)
     return render(request, "core/notices.html", {"notices": rows})

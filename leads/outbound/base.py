@@ -1,0 +1,76 @@
+"""What the senders share: the verdict on an attempt, and the way to a provider's address."""
+
+from dataclasses import dataclass, field
+
+from crm.core import outbound
+
+SENT, LATER, FAILED, UNSURE = "sent", "later", "failed", "unsure"
+TIMEOUT = 15.0  # seconds
+LONGEST = 3600  # seconds that a provider may ask us to wait
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``why``: a key of Message.WHY with what the provider said behind; ``after``: seconds to wait at least."""
+
+    state: str
+    provider_id: str = ""
+    why: str = ""
+    after: int = 0
+    blocked: bool = False
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a file can be fetched; ``problem`` where it cannot."""
+
+    url: str = ""
+    headers: dict = field(default_factory=dict, repr=False)
+    trusted: str = ""
+    problem: str = ""
+    size: int | None = None
+
+
+def base_url(source, official):
+    return str(source.settings.get("base_url") or official).rstrip("/")
+
+
+def call(source, method, url, *, repeatable=False, **options):
+    """(answer, None), or (None, Verdict) where there is no answer.
+
+    ``repeatable``: the provider itself tells a second copy, so that a lost answer is no harm.
+    """
+    trusted = str(source.settings.get("base_url") or "")
+    try:
+        return outbound.fetch(method, url, timeout=TIMEOUT, max_bytes=256 * 1024, trusted=trusted, **options), None
+    except outbound.Refused as refused:
+        return None, Verdict(FAILED, why=f"refused {refused}")
+    except outbound.Unreachable as error:
+        if repeatable or not getattr(error, "sent", True):
+            return None, Verdict(LATER, why=str(error))
+        return None, Verdict(UNSURE, why="no_answer")
+
+
+def payload(answer):
+    """The answer's JSON object; empty for anything else."""
+    try:
+        found = answer.json()
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def pause(answer, stated=None):
+    """Seconds that the provider asks us to wait."""
+    for given in (stated, answer.headers.get("retry-after")):
+        if str(given or "").isdecimal():
+            return min(int(given), LONGEST)
+    return 0
+
+
+def refused(words):
+    return Verdict(FAILED, why=f"refused {words}"[:300])
+
+
+def blocked(words=""):
+    return Verdict(FAILED, why=f"blocked {words}".strip()[:300], blocked=True)

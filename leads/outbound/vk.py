@@ -1,0 +1,60 @@
+"""VK: https://dev.vk.com/ru/method/messages.send
+
+``random_id`` is made of the message's own token: VK itself drops a second copy of it, so that what got no answer may be
+sent again for as long as VK remembers.
+"""
+
+import zlib
+
+from leads.outbound.base import FAILED, LATER, SENT, Place, Verdict, base_url, blocked, call, pause, payload, refused
+
+BASE_URL = "https://api.vk.com"
+VERSION = "5.199"
+BUSY = {1, 6, 9, 10, 29}
+UNWANTED = {900, 901, 902}
+
+
+def random_id(token):
+    """A positive number of 31 bits, the same for each attempt."""
+    return zlib.crc32(token.encode()) & 0x7FFFFFFF or 1
+
+
+def _method(source, name, **fields):
+    token = source.settings.get("token")
+    if not token:
+        return None, Verdict(FAILED, why="no_token")
+    base = base_url(source, BASE_URL).removesuffix("/method")
+    data = {"access_token": token, "v": VERSION, **fields}
+    return call(source, "POST", f"{base}/method/{name}", data=data, repeatable=True)
+
+
+def send(message):
+    talk = message.conversation
+    fields = {"peer_id": talk.chat, "message": message.text, "random_id": random_id(message.token)}
+    answer, verdict = _method(talk.source, "messages.send", **fields)
+    return verdict or judge(answer)
+
+
+def judge(answer):
+    said = payload(answer)
+    if answer.status == 200 and "response" in said:
+        return Verdict(SENT, str(said["response"])[:200])
+    error = said.get("error") if isinstance(said.get("error"), dict) else {}
+    code, words = error.get("error_code"), str(error.get("error_msg") or answer.status)
+    if code in BUSY or answer.status == 429 or answer.status >= 500:
+        return Verdict(LATER, why=words, after=pause(answer))
+    return blocked(words) if code in UNWANTED else refused(words)
+
+
+def locate(file):
+    """VK says where a file is with the message."""
+    trusted = str(file.line.conversation.source.settings.get("base_url") or "")
+    return Place(file.url, trusted=trusted) if file.url else Place(problem="no address")
+
+
+def name_of(source, user_id):
+    """The first and last name of a person; empty where VK does not say."""
+    answer, verdict = _method(source, "users.get", user_ids=user_id)
+    found = payload(answer).get("response") if verdict is None else None
+    person = found[0] if isinstance(found, list) and found and isinstance(found[0], dict) else {}
+    return f"{person.get('first_name') or ''} {person.get('last_name') or ''}".strip()[:200]
