@@ -41,7 +41,14 @@ class Refused(Exception):
 
 
 class Unreachable(Exception):
-    """No whole answer: the network, the time, the size, the certificate. May be tried again."""
+    """No whole answer: the network, the time, the size, the certificate. May be tried again.
+
+    ``sent``: the request may have arrived all the same; nobody knows what came of it.
+    """
+
+    def __init__(self, words, *, sent=True):
+        super().__init__(words)
+        self.sent = sent
 
 
 @dataclass(frozen=True)
@@ -157,7 +164,7 @@ def _look_up(host, port, deadline):
     thread.start()
     thread.join(_left(deadline))
     if not found:
-        raise Unreachable(_("There is no such host: %s") % host)
+        raise Unreachable(_("There is no such host: %s") % host, sent=False)
     return list(found)
 
 
@@ -231,7 +238,7 @@ def _connected(target, addresses, deadline):
     raise error
 
 
-def _said(target, error):
+def _said(target, error, *, sent=True):
     """What went wrong, in words without the path."""
     if isinstance(error, TimeoutError):
         what = _("no answer in time")
@@ -239,22 +246,24 @@ def _said(target, error):
         what = _("its certificate does not hold")
     else:
         what = type(error).__name__
-    return Unreachable(f"{target.host}: {what}")
+    return Unreachable(f"{target.host}: {what}", sent=sent)
 
 
 @contextlib.contextmanager
 def _exchange(method, target, headers, body, *, trusted, deadline, limit):
     """(wire, response) of one request; the socket lives as long as the block."""
     with contextlib.ExitStack() as stack:
+        sent = False
         try:
             sock = stack.enter_context(_connected(target, _checked(target, trusted, deadline), deadline))
+            sent = True
             wire = _Wire(sock, deadline, limit)
             link = http.client.HTTPConnection(target.host, target.port)
             link.default_port, link.sock = {"http": 80, "https": 443}[target.scheme], wire
             link.request(method, target.path, body=body, headers=headers)
             response = stack.enter_context(link.getresponse())
         except (OSError, http.client.HTTPException) as error:
-            raise _said(target, error) from None
+            raise _said(target, error, sent=sent) from None
         except ValueError:  # a line break in a header
             raise Refused(_("A header that cannot be sent.")) from None
         yield wire, response

@@ -46,7 +46,7 @@ def call(source, method, url, *, repeatable=False, **options):
     except outbound.Refused as refused:
         return None, Verdict(FAILED, why=f"refused {refused}")
     except outbound.Unreachable as error:
-        if repeatable or not getattr(error, "sent", True):
+        if repeatable or not error.sent:
             return None, Verdict(LATER, why=str(error))
         return None, Verdict(UNSURE, why="no_answer")
 
