@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from math import ceil, floor, log10
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 1100, 240, 56, 24, 10
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 1100, 240, 80, 24, 10
+LETTER = 7.5  # how wide one of a label's letters may be, on a phone
 
 
 @dataclass(frozen=True)
@@ -48,4 +49,11 @@ def bars(points, *, words=str, labels_at_most=12):
     every = ceil(len(points) / labels_at_most) or 1
     parts = [part for part in (0, 0.5, 1) if top * part == int(top * part)]  # half a lead is no mark on an axis
     grid = [(TOP + plot * (1 - part), words(int(top * part))) for part in parts]
-    return Chart(drawn, grid, [(bar.middle, bar.label) for bar in drawn[::every]])
+    fits = int(room * every / LETTER)
+    return Chart(drawn, grid, [(bar.middle, shortened(bar.label, fits)) for bar in drawn[::every]])
+
+
+def shortened(words, letters):
+    """The words cut to so many letters, so that neighbours under the axis do not touch."""
+    words = str(words)
+    return words if len(words) <= letters else f"{words[: max(1, letters - 1)].rstrip()}…"

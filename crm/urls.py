@@ -6,10 +6,12 @@ from django.urls import include, path
 
 from crm.api import urls as api_urls
 from crm.core.counting import noop
+from crm.core.views.icon import favicon
 from crm.home import home
 
 urlpatterns = [
     path("", home, name="home"),
+    path("favicon.ico", favicon, name="favicon"),
     path("", include("crm.core.urls")),
     path("", include("leads.urls")),
     path("", include("deals.urls")),

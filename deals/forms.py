@@ -7,6 +7,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from crm.core.models import Absence, Pipeline, Reason, User
 from deals.models import Deal, Product
@@ -127,7 +128,10 @@ class LineForm(ServiceForm):
     """A product line; a product of the dictionary brings its name and price, free text wants both."""
 
     product = forms.ModelChoiceField(
-        Product.objects.filter(is_active=True), label=_("Product"), required=False, empty_label=_("— another —")
+        Product.objects.filter(is_active=True),
+        label=pgettext_lazy("deal line", "Product"),
+        required=False,
+        empty_label=_("— another —"),
     )
     title = forms.CharField(label=_("Name"), max_length=200, required=False)
     quantity = forms.DecimalField(

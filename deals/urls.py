@@ -21,6 +21,7 @@ urlpatterns = [
     path("deals/<int:pk>/timeline/", touches.timeline, name="timeline"),
     path("deals/<int:pk>/notes/", touches.note, name="note"),
     path("deals/<int:pk>/calls/", touches.call, name="call"),
+    path("deals/<int:pk>/letters/new/", touches.letter, name="letter_new"),
     path("deals/<int:pk>/tasks/", touches.task, name="task_new"),
     # outcome
     path("deals/<int:pk>/win/", outcomes.win, name="win"),

@@ -27,11 +27,21 @@ VARIABLES = {
     "owner_phone": gettext_lazy("the owner's phone"),
     "owner_email": gettext_lazy("the owner's e-mail"),
     "owner_title": gettext_lazy("the owner's job title"),
+    "introduction": gettext_lazy("who writes and what happens next, also while the lead has no owner"),
     "signature": gettext_lazy("the owner's letter signature"),
     "organisation": gettext_lazy("our company"),
 }
 MANY_LINES = {"signature"}
-OWN_WORDS = {"owner", "owner_first_name", "owner_phone", "owner_email", "owner_title", "signature", "organisation"}
+OWN_WORDS = {
+    "introduction",
+    "owner",
+    "owner_first_name",
+    "owner_phone",
+    "owner_email",
+    "owner_title",
+    "signature",
+    "organisation",
+}
 
 _PLACEHOLDER = re.compile(r"""\{\{\s*([a-z_]+)\s*(?:\|\s*["'“”«„]([^"'“”«»„{}\r\n]{0,200})["'“”»]\s*)?\}\}""")
 _MARKUP = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|#\}")

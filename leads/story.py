@@ -101,6 +101,12 @@ SEQUENCE_STOPS = {
     "by_hand": gettext_lazy("by a colleague"),
     "switched_off": gettext_lazy("the sequence was switched off"),
 }
+TASK_ENDS = {  # why a task was closed without being done
+    "rejected": gettext_lazy("not needed any more: the lead was rejected"),
+    "converted": gettext_lazy("not needed any more: the lead became a deal"),
+    "won": gettext_lazy("not needed any more: the deal is won"),
+    "lost": gettext_lazy("not needed any more: the deal is lost"),
+}
 SUMS = {"budget", "amount", "company_size"}
 SHOWN_FIELDS = 30  # of one enquiry
 
@@ -122,20 +128,24 @@ class Entry:
     visits: list = field(default_factory=list)
 
 
-def tell(rows, names=None):
-    """Entries of interactions that stand in order; page views that follow each other become one."""
+def tell(rows, names=None, *, deal=None):
+    """Entries of interactions that stand in order; page views that follow each other become one.
+
+    ``deal``: the key of the deal on whose own card they are told; its title is not repeated in each.
+    """
     entries = []
     for views, run in groupby(rows, key=lambda row: row.kind == Kind.PAGE_VIEW):
         run = list(run)
-        entries += [_visits(run)] if views and len(run) > 1 else [_entry(row, names or {}) for row in run]
+        entries += [_visits(run)] if views and len(run) > 1 else [_entry(row, names or {}, deal) for row in run]
     return entries
 
 
-def _entry(row, names):
+def _entry(row, names, deal):
     look, icon = LOOKS.get(row.kind, ("system", "info"))
     entry = Entry(row, look, icon, row.get_kind_display(), text=row.text)
+    own = TELLERS.get(row.kind) is _deal and deal is not None and row.deal_ref == deal
     if teller := TELLERS.get(row.kind):
-        teller(entry, row.details, names)
+        teller(entry, row.details | {"title": "", "name": ""} if own else row.details, names)
     return entry
 
 
@@ -261,7 +271,9 @@ def _task_set(entry, details, names):
 
 
 def _task_done(entry, details, names):
-    entry.head = f"{entry.head}: {details.get('title', '')}"
+    why = TASK_ENDS.get(details.get("because"), "")
+    entry.head = f"{_('Task closed') if why else entry.head}: {details.get('title', '')}"
+    entry.note = str(why)
 
 
 def _rejected(entry, details, names):

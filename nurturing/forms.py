@@ -79,6 +79,7 @@ class StepForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         self.fields["hours"].required = False
         self.fields["template"].queryset = Template.objects.filter(is_active=True, kind=Template.Kind.LETTER)
+        self.fields["template"].empty_label = _("not set")
         self.fields["hours"].help_text = _("For a wait: 24 is a day, 168 a week.")
         self.fields["template"].help_text = _("For a letter.")
         self.fields["title"].help_text = _("For a task: what the owner is to do.")

@@ -53,7 +53,7 @@ class Rule(models.Model):
         ENGAGEMENT = "engagement", _("engagement")
 
     name = models.CharField(_("name"), max_length=120)
-    kind = models.CharField(_("number"), max_length=10, choices=Kind)
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind)
     on = models.JSONField(_("on"), default=list, blank=True, help_text=_("Interactions that give the points."))
     condition = models.JSONField(_("condition"), default=list, blank=True)
     points = models.IntegerField(_("points"))

@@ -133,8 +133,7 @@ def templates():
             "subject": _("{{ organisation }}: we have received your enquiry"),
             "body": _(
                 'Hello, {{ first_name|"dear client" }}!\n\n'
-                "Thank you for your enquiry. My name is {{ owner }}, I will help "
-                "you. I will get in touch within working hours; if it is urgent, just answer this letter.\n\n"
+                "Thank you for your enquiry. {{ introduction }} If it is urgent, just answer this letter.\n\n"
                 "{{ signature }}"
             ),
         },

@@ -2,9 +2,13 @@
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group
-from django.core.exceptions import ValidationError
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -29,6 +33,19 @@ from crm.core.models import (
 )
 
 admin.site.unregister(Group)  # rights follow the role
+
+
+@login_not_required
+def sign_in(request, extra_context=None):
+    """One door for all: whoever is not signed in goes to the product's own page, whoever may not come in is told so."""
+    if admin.site.has_permission(request):
+        return redirect("admin:index")
+    if request.user.is_authenticated:
+        raise PermissionDenied(_("Settings are open to administrators only."))
+    return redirect_to_login(request.GET.get("next") or reverse("admin:index"))
+
+
+admin.site.login = sign_in
 
 
 class AbsenceInline(admin.TabularInline):

@@ -20,6 +20,10 @@ class Entry(NamedTuple):
     beside: tuple = ()  # url names, or a whole namespace ("leads:"), that light this entry up too
 
 
+# The first page is another one for each role (crm/home.py), and is called what it is.
+HOME = {Role.MANAGER: _("My day"), Role.HEAD: _("Team"), Role.ADMIN: _("Today"), Role.MARKETER: _("Overview")}
+
+
 NAV = (
     Entry("home", _("My day"), "home"),
     Entry("leads:list", _("Leads"), "users", beside=("leads:",)),
@@ -27,7 +31,7 @@ NAV = (
     Entry("deals:list", _("Deals"), "deal", beside=("deals:",)),
     Entry("deals:board", _("Deals board"), "columns"),
     Entry("leads:people", _("Clients"), "building", beside=("leads:person", "leads:compan", "leads:contact")),
-    Entry("leads:tasks", _("Tasks"), "check-square"),
+    Entry("leads:tasks", _("Tasks"), "check-square", beside=("leads:task",)),
     Entry(
         "routing:fairness",
         _("Distribution"),
@@ -41,7 +45,7 @@ NAV = (
         _("Sequences"),
         "flow",
         roles=frozenset({Role.MARKETER, Role.ADMIN, Role.HEAD}),
-        beside=("nurturing:",),
+        beside=("nurturing:", "leads:template", "leads:mailbox", "leads:message"),
     ),
     Entry(
         "leads:receipts",
@@ -59,17 +63,18 @@ def _here(request):
     return match.view_name if match else ""
 
 
-def _current(here):
-    """The entry that a page belongs to: its own name, else the longest prefix among ``beside``."""
-    if any(entry.name == here for entry in NAV):
+def _current(here, role):
+    """The entry that a page belongs to: its own name, else the longest prefix among ``beside`` of the role's own."""
+    mine = [entry for entry in NAV if role in entry.roles]
+    if any(entry.name == here for entry in mine):
         return here
-    fits = [(len(p), entry.name) for entry in NAV for p in entry.beside if here.startswith(p)]
+    fits = [(len(p), entry.name) for entry in mine for p in entry.beside if here.startswith(p)]
     return max(fits)[1] if fits else ""
 
 
 def navigation(request):
     """The entries that this person may open, as dicts for the template."""
-    current, items = _current(_here(request)), []
+    current, items = _current(_here(request), request.user.role), []
     for entry in NAV:
         if request.user.role not in entry.roles:
             continue
@@ -77,7 +82,8 @@ def navigation(request):
             url = reverse(entry.name)
         except NoReverseMatch:  # a page that this installation does not have
             continue
-        items.append({"label": entry.label, "icon": entry.icon, "url": url, "current": entry.name == current})
+        label = HOME[request.user.role] if entry.name == "home" else entry.label
+        items.append({"label": label, "icon": entry.icon, "url": url, "current": entry.name == current})
     return items
 
 

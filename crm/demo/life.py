@@ -207,7 +207,7 @@ class Life:
         self.tell(Kind.EMAIL_OUT, at, text=text["welcome"], message=message, letter="welcome")
         if opened:
             self.tables[Engagement].add(
-                message_id=message, kind="open", at=opened, is_human=True, reason="browser", user_agent=BROWSER
+                message_id=message, kind="open", at=opened, is_human=True, reason="person", user_agent=BROWSER
             )
             self.tell(Kind.EMAIL_OPENED, opened, text=text["welcome"], message=message)
 

@@ -17,6 +17,7 @@ from leads.models import Kind
 from leads.models import Status as LeadStatus
 from leads.services import cards as lead_cards
 from leads.services import funnel as lead_funnel
+from leads.services.tasks import close_open
 
 TITLE = 200
 CLOSING = ["status", "lost_reason", "closed_at", "version"]
@@ -161,6 +162,7 @@ def win(deal, *, by=None, amount=None, changes=None, version=None):
     funnel.check_way_out(deal)
     deal.win()
     _close(deal, DealStageMove.Kind.WON, by=by)
+    close_open(deal=deal.pk, by=by, because="won")
     tell(deal, Kind.DEAL_WON, by=by, **sum_of(deal))
     return deal
 
@@ -174,6 +176,7 @@ def lose(deal, reason, *, by=None, note="", version=None):
     _must_be_open(deal)
     deal.lose(reason)
     _close(deal, DealStageMove.Kind.LOST, by=by, reason=reason, note=note)
+    close_open(deal=deal.pk, by=by, because="lost")
     tell(deal, Kind.DEAL_LOST, by=by, text=note, reason=reason.name, **sum_of(deal))
     return deal
 

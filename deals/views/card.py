@@ -26,7 +26,7 @@ def card(request, pk):
     deal = seen(request, pk)
     page = history.page(history.of_deal(deal.pk))
     context = dossier.of_deal(deal, request.user) | {
-        "entries": story.tell(page.rows, page.names),
+        "entries": story.tell(page.rows, page.names, deal=deal.pk),
         "next_url": older(deal, page.after),
         "groups": history.GROUPS,
     }

@@ -1,7 +1,9 @@
 """The deal's timeline, and what a colleague adds to it: notes, calls, next steps."""
 
 from django.core.exceptions import BadRequest, ValidationError
+from django.http import Http404
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -10,7 +12,9 @@ from deals.views.card import older
 from deals.views.subject import CHANGED, address, seen, worked
 from leads import history, story
 from leads.forms.card import CallForm, NoteForm, TaskForm
-from leads.models import Task
+from leads.forms.letters import LetterForm
+from leads.models import Lead, Message, Task
+from leads.services import letters, optouts
 from leads.views import answers
 
 
@@ -28,7 +32,7 @@ def timeline(request, pk):
         raise BadRequest(_("This address of the timeline is not valid.")) from error
     context = {
         "deal": deal,
-        "entries": story.tell(page.rows, page.names),
+        "entries": story.tell(page.rows, page.names, deal=None if whole else deal.pk),
         "next_url": older(deal, page.after, **filters),
         "groups": history.GROUPS,
         "filters": filters,
@@ -79,6 +83,23 @@ def call(request, pk):
         else:
             return _touched(request, deal, _("Call recorded."), step)
     return answers.dialog(request, "deals/call.html", {"deal": deal, "form": form}, invalid=form.is_bound)
+
+
+@require_http_methods(["GET", "POST"])
+def letter(request, pk):
+    """Write to the client about the deal, at the address of the lead that it came from."""
+    deal = worked(request, pk)
+    lead = Lead.objects.editable_by(request.user).filter(pk=deal.lead_id).first()
+    if lead is None:
+        raise Http404
+    form = LetterForm(request.POST or None, lead=lead)
+    if request.method == "POST" and form.is_valid():
+        kind, facts = Message.Kind.LETTER, form.cleaned_data
+        letters.write(lead, kind=kind, by=request.user, deal=deal.pk, **facts)
+        return answers.done(request, address(deal), _("The letter is on its way."), **CHANGED)
+    context = {"form": form, "lead": lead, "action": reverse("deals:letter_new", args=[deal.pk])}
+    context["opted_out"] = bool(lead.email) and optouts.is_opted_out(lead.email)
+    return answers.dialog(request, "leads/letter_new.html", context, invalid=request.method == "POST")
 
 
 @require_http_methods(["GET", "POST"])

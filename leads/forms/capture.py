@@ -118,6 +118,7 @@ class SourceForm(forms.ModelForm):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["adapter"] = forms.ChoiceField(label=_("Kind"), choices=adapter_choices())
+        self.fields["origin"].empty_label = self.fields["consent"].empty_label = _("not set")
         if self.instance.pk:
             del self.fields["key"]
         stored = self.instance.settings or {}

@@ -3,8 +3,8 @@ import secrets
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
 
 def new_secret():
@@ -58,8 +58,11 @@ class ConsentText(models.Model):
         verbose_name, verbose_name_plural = _("consent text"), _("consent texts")
         constraints = [models.UniqueConstraint(fields=["purpose", "version"], name="leads_consenttext_once")]
 
+    TITLES = {"processing": _("Personal data"), "marketing": _("Advertising letters")}
+
     def __str__(self):
-        return f"{self.purpose} v{self.version}"
+        title = self.TITLES.get(self.purpose, self.purpose)
+        return f"{title}, {gettext('text version %(version)s') % {'version': self.version}}"
 
     def save(self, *args, **kwargs):
         self.sha256 = hashlib.sha256(self.text.encode()).hexdigest()

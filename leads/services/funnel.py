@@ -9,7 +9,7 @@ from crm.core import funnel
 from crm.core.funnel import locked
 from crm.core.models import Reason
 from leads.models import Kind, StageMove, Status
-from leads.services.tasks import drop
+from leads.services.tasks import close_open
 from leads.services.timeline import record
 
 CLOSING = ["status", "rejected_reason", "closed_at", "waiting_since", "parked_until", "version"]
@@ -47,7 +47,7 @@ def reject(lead, reason, *, by=None, note="", version=None):
         raise TransitionNotAllowed(_("The lead is closed already."))
     lead.reject(reason)
     _close(lead, StageMove.Kind.REJECTED, by=by, reason=reason, note=note)
-    drop(lead)
+    close_open(lead=lead, by=by, because="rejected")
     record(lead, Kind.REJECTED, by=by, text=note, reason=reason.name)
     return lead
 
@@ -63,6 +63,7 @@ def convert(lead, *, by=None):
     funnel.check_way_out(lead)
     lead.convert()
     _close(lead, StageMove.Kind.CONVERTED, by=by)
+    close_open(lead=lead, by=by, because="converted")
     return lead
 
 

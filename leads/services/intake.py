@@ -19,6 +19,7 @@ from crm.core.models import Organisation
 from crm.core.notices import notify
 from crm.core.recent import recent
 from leads import identity
+from leads.capture import PSEUDO
 from leads.conditions import fold
 from leads.models import Consent, Identity, Kind, Lead, PageView, Person, Source, Status, Touch
 from leads.services.funnel import enter_funnel
@@ -277,13 +278,12 @@ def _tell_owner(lead, submission, by):
 
 # --- Sources without an address -------------------------------------------------------------------------------------
 
-_PSEUDO = {"manual": ("By hand", "manual"), "api": ("API", "api"), "list": ("Uploaded list", "list")}
-
 
 def pseudo_source(kind):
-    """The source of leads that come by no address: ``manual``, ``api`` or ``list``; made when first asked for."""
-    name, channel = _PSEUDO[kind]
+    """The source of leads that come by no address: a key of PSEUDO; made, in our language, when first asked for."""
     found = Source.objects.select_related("origin").filter(key=kind).first()
-    return (
-        found or Source.objects.get_or_create(key=kind, defaults={"name": name, "adapter": kind, "channel": channel})[0]
-    )
+    if found:
+        return found
+    with override(Organisation.get().language):
+        row = {"name": str(PSEUDO[kind]), "adapter": kind, "channel": kind}
+    return Source.objects.get_or_create(key=kind, defaults=row)[0]

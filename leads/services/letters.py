@@ -53,6 +53,7 @@ def values_for(lead, *, by=None, organisation=None):
             "signature": owner.signature,
         }
     return of_owner | {
+        "introduction": _introduction(owner, language_of(lead, organisation)),
         "name": lead.name,
         "first_name": letters.first_name(lead.name),
         "company": lead.company_name,
@@ -61,6 +62,15 @@ def values_for(lead, *, by=None, organisation=None):
         "product": lead.product,
         "organisation": organisation.name,
     }
+
+
+def _introduction(owner, language):
+    """Who will answer the client, in the client's language; nobody is named before somebody has the lead."""
+    with translation.override(language):
+        if owner is None:
+            return _("A colleague will get in touch with you within working hours.")
+        words = _("My name is %(owner)s, I will help you. I will get in touch within working hours.")
+        return words % {"owner": owner}
 
 
 def render(template, lead, *, by=None):

@@ -91,16 +91,30 @@ def postpone(task, due_at, *, by):
 
 
 @transaction.atomic
-def drop(lead):
-    """Take what was planned off a lead that was given up: nobody's day should hold it; the timeline keeps it."""
-    Task.objects.filter(lead_id=lead.pk, deal_ref=None, done_at=None).delete()
-    plan(lead)
+def close_open(*, by, because, lead=None, deal=None):
+    """Close what is still planned on a lead or a deal (its key) that has ended: nobody's day should hold it.
+
+    ``because``: ``rejected``, ``converted``, ``won`` or ``lost``; the timeline states it. Returns the tasks.
+    """
+    mine = Task.objects.filter(lead_id=lead.pk, deal_ref=None) if lead else Task.objects.filter(deal_ref=deal)
+    tasks = list(
+        mine.open().select_for_update(no_key=True, of=("self",)).select_related("lead", "person").order_by("pk")
+    )
+    now = timezone.now()
+    for task in tasks:
+        task.done_at, task.done_by = now, by
+        record(task.lead or task.person, Kind.TASK_DONE, by=by, deal=task.deal_ref, title=task.title, because=because,
+               **_facts(task))  # fmt: skip
+    Task.objects.bulk_update(tasks, ["done_at", "done_by"])
+    for planned in {task.lead_id: lead or task.lead for task in tasks if task.lead_id}.values():
+        plan(planned)
+    return tasks
 
 
 def plan(lead):
-    """Set the lead's next step to its soonest open task; call after any change of its tasks."""
+    """Set the lead's next step to its soonest open task (a deal's are the deal's); call after any change of its tasks."""
     if lead is None:
         return
-    soonest = Task.objects.filter(lead_id=lead.pk, done_at=None).aggregate(at=Min("due_at"))["at"]
+    soonest = Task.objects.filter(lead_id=lead.pk, deal_ref=None, done_at=None).aggregate(at=Min("due_at"))["at"]
     Lead.objects.filter(pk=lead.pk).update(next_step_at=soonest)
     lead.next_step_at = soonest

@@ -65,7 +65,7 @@ def system(request):
     context = {
         "states": states, "received": sum(states.values()), "errors": oversight.errors(),
         "silent": oversight.silent_sources(), "dead": oversight.dead_jobs(), "pool": oversight.pool(request.user)[: oversight.SHOWN], "demo": _demo(),
-        "organisation": Organisation.get(),
+        "organisation": Organisation.get(), "begins": not Lead.objects.exists(),
     }  # fmt: skip
     return render(request, "home/system.html", context)
 

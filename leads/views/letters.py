@@ -34,7 +34,8 @@ def new(request, pk):
             template=data["template"],
         )  # fmt: skip
         return answers.done(request, address(lead), _("The letter is on its way."), **{"lead:changed": {}})
-    context = {"form": form, "lead": lead, "opted_out": bool(lead.email) and optouts.is_opted_out(lead.email)}
+    context = {"form": form, "lead": lead, "action": reverse("leads:letter_new", args=[lead.pk])}
+    context["opted_out"] = bool(lead.email) and optouts.is_opted_out(lead.email)
     return answers.dialog(request, "leads/letter_new.html", context, invalid=request.method == "POST")
 
 

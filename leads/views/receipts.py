@@ -16,6 +16,7 @@ from leads.models import Identity, Lead, Submission
 from leads.services import judging
 from leads.services.ledger import daily, ledger
 from leads.services.receipt_search import WINDOW, chosen
+from leads.story import LABELS
 from leads.views.answers import away
 
 ROWS = 50
@@ -102,8 +103,7 @@ def _parsed(row):
 
 def _title(name):
     """What people call a field or a sign of identity; a name of the sender's own stays as it is."""
-    kinds, fields = dict(Identity.Kind.choices), {field.name: field.verbose_name for field in Lead._meta.fields}
-    return capfirst({"consent": _("consent"), **kinds, **fields}.get(name, name))
+    return capfirst(str({"consent": _("consent"), **dict(Identity.Kind.choices), **LABELS}.get(name, name)))
 
 
 @require_POST

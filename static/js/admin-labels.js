@@ -1,5 +1,5 @@
-// What the stock admin leaves without a name: cells that are edited in a list, the hint of a list with a filter, the empty
-// head of an inline table. Names are taken from what stands on the page already.
+// What the stock admin leaves without a name: cells that are edited in a list or in an inline table, halves of a moment,
+// boxes of a search in a list, the hint of a list with a filter, the empty head of an inline table. Names are taken from what stands on the page already.
 const name = (node, text) => text && !node.labels?.length && node.setAttribute("aria-label", text.trim());
 
 const editedCells = () => {
@@ -21,4 +21,35 @@ const inlineHeads = () => {
   for (const head of document.querySelectorAll("th.original:empty")) head.outerHTML = '<td class="original"></td>';
 };
 
-addEventListener("load", () => setTimeout(() => [editedCells, tooltips, inlineHeads].forEach((mend) => mend())));
+const inlineCells = () => {
+  for (const table of document.querySelectorAll(".tabular table")) {
+    const heads = [...table.querySelectorAll("thead th, thead td")].map((head) => head.innerText);
+    for (const row of table.querySelectorAll("tbody tr")) {
+      let place = 0;
+      for (const cell of row.cells) {
+        for (const control of cell.querySelectorAll("input:not([type=hidden]), select, textarea"))
+          if (!control.hasAttribute("aria-label")) name(control, heads[place] ?? "");
+        place += cell.colSpan;
+      }
+    }
+  }
+};
+
+// A date and its time stand under one label, which names neither.
+const moments = () => {
+  for (const part of document.querySelectorAll("p.datetime input")) {
+    const label = part.closest("fieldset, .form-row")?.querySelector("legend, label");
+    name(part, `${label?.innerText ?? ""} ${part.previousSibling?.textContent ?? ""}`);
+  }
+};
+
+const searches = () => {
+  for (const box of document.querySelectorAll(".select2-selection[role=combobox]")) {
+    const select = box.closest(".select2")?.previousElementSibling;
+    const words = select?.labels?.[0]?.innerText ?? select?.getAttribute("aria-label");
+    if (words) box.setAttribute("aria-label", words.trim());
+  }
+};
+
+const MENDS = [editedCells, tooltips, inlineHeads, inlineCells, moments, searches];
+addEventListener("load", () => setTimeout(() => MENDS.forEach((mend) => mend())));

@@ -1,4 +1,4 @@
-// Keyboard: [data-hotkey="x"] is clicked or focused by its key; j/k walk rows and cards; Enter opens; ? lists the keys.
+// Keyboard: [data-hotkey="x"] is clicked or focused by its key; j/k walk rows and cards; Enter opens; x picks the row; ? lists the keys.
 // Never while typing. Keys go by their place on the board, so that they work in the Russian layout too.
 const help = document.getElementById("help");
 const BY_CODE = { Slash: ["/", "?"], Period: [".", ">"] };
@@ -24,6 +24,12 @@ const step = (direction) => {
   const target = next.matches("[data-card]") ? next : next.querySelector("[data-open]") ?? next;
   target.focus();
   next.scrollIntoView({ block: "nearest" });
+};
+
+const pick = () => {
+  const box = document.activeElement?.closest("[data-row]")?.querySelector("[data-check]");
+  box?.click();
+  return Boolean(box);
 };
 
 const showHelp = () => {
@@ -65,6 +71,7 @@ document.addEventListener("keydown", (event) => {
     event.target.querySelector("[data-open], a[href]")?.click();
   } else if (press(key)) event.preventDefault();
   else if (key === "?") showHelp();
+  else if (key === "x" && pick()) event.preventDefault();
   else if (key === "j" || key === "k") {
     event.preventDefault();
     step(key === "j" ? 1 : -1);

@@ -239,6 +239,37 @@ def test_navigation_holds_what_the_role_may_open(who, more, request):
     assert [item["url"] for item in navigation(asked)] == [reverse(name) for name in [*WORK, *more]]
 
 
+@pytest.mark.parametrize(
+    ("who", "title"), [("rep", "My day"), ("head", "Team"), ("marketer", "Overview"), ("admin", "Today")]
+)
+def test_the_first_page_is_called_what_it_is(who, title, request):
+    asked = RequestFactory().get("/")
+    asked.user = request.getfixturevalue(who)
+    with translation.override("en"):
+        assert str(navigation(asked)[0]["label"]) == title
+
+
+def test_pages_without_an_entry_of_their_own_light_their_neighbours(admin, rep, client):
+    lit = {}
+    for user, name in ((admin, "leads:mailbox"), (admin, "leads:templates"), (rep, "leads:task_feed_settings")):
+        client.force_login(user)
+        nav = client.get(reverse(name)).content.decode().partition('<ul class="nav-list">')[2].partition("</ul>")[0]
+        lit[name] = re.findall(r'href="([^"]+)" aria-current="page"', nav)
+    sequences, tasks = [reverse("nurturing:index")], [reverse("leads:tasks")]
+    assert lit == {"leads:mailbox": sequences, "leads:templates": sequences, "leads:task_feed_settings": tasks}
+
+
+def test_the_icon_that_browsers_ask_for_is_there(client):
+    assert client.get("/favicon.ico")["Location"].endswith(".svg")
+
+
+def test_settings_have_no_door_of_their_own(rep, client):
+    assert client.get("/admin/login/", {"next": "/admin/core/user/"})["Location"] == "/login/?next=/admin/core/user/"
+    client.force_login(rep)
+    page = client.get("/admin/", follow=True, headers={"Accept-Language": "en"})
+    assert (page.status_code, "Settings are open to administrators only." in page.content.decode()) == (403, True)
+
+
 def test_fragments_pay_nothing_for_the_shell(rep, django_assert_num_queries):
     asked = RequestFactory().get("/")
     asked.user = rep

@@ -12,7 +12,7 @@ from python_calamine import CalamineWorkbook
 from crm.core.models import AuditEntry, Reason, Stage
 from deals import services
 from deals.models import Deal, Product
-from leads.models import Interaction, Lead, Task
+from leads.models import Interaction, Lead, Message, Task
 from tests.factories import DealFactory, LeadFactory
 
 pytestmark = pytest.mark.django_db
@@ -121,6 +121,28 @@ def test_a_call_with_a_next_step_is_one_form(signed_in, rep):
     assert (task.deal_ref, task.assignee, task.lead) == (deal.pk, rep, None)
     rows = Interaction.objects.filter(deal_ref=deal.pk).order_by("id").values_list("kind", "text")
     assert list(rows)[0] == ("call", "Ждут КП") and "task_set" in {kind for kind, _text in rows}
+
+
+def test_a_letter_about_the_deal_goes_to_its_leads_address(signed_in, rep, colleague):
+    lead = LeadFactory(owner=rep)
+    deal, bare = DealFactory(owner=rep, lead=lead, person=lead.person), DealFactory(owner=rep)
+    client, url = signed_in(rep), f"/deals/{deal.pk}/letters/new/"
+    assert url in client.get(f"/deals/{deal.pk}/").content.decode()
+    assert f"/deals/{bare.pk}/letters/new/" not in client.get(f"/deals/{bare.pk}/").content.decode()
+    assert [client.get(f"/deals/{bare.pk}/letters/new/").status_code, signed_in(colleague).get(url).status_code] == [
+        404,
+        404,
+    ]
+    answer = post(client, url, {"subject": "КП", "text": "Добрый день!"})
+    assert answer.status_code == 204 and "deal:changed" in json.loads(answer["HX-Trigger"])
+    assert list(Message.objects.values_list("lead", "deal_ref", "by", "to")) == [(lead.pk, deal.pk, rep.pk, lead.email)]
+
+
+def test_the_deals_own_timeline_does_not_repeat_its_title(signed_in, rep):
+    deal = DealFactory(owner=rep, title="Окна на дачу")
+    services.win(deal, by=rep)
+    heads = [entry.head + entry.note for entry in signed_in(rep).get(f"/deals/{deal.pk}/").context["entries"]]
+    assert heads and not [head for head in heads if "Окна на дачу" in head]
 
 
 def test_a_touch_without_a_next_step_asks_for_one(signed_in, rep):

@@ -1,10 +1,12 @@
 """The life of a deal: conversion, moves, gates, outcomes, lines."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 from django_fsm import TransitionNotAllowed
 
 from crm.core.funnel import GateRefused, StaleCard
@@ -182,6 +184,37 @@ def test_a_stale_card_is_refused(rep, colleague):
         services.move_stage(deal, stages("deal")[2], by=colleague, version=0)
     deal.refresh_from_db()
     assert (deal.stage, deal.version) == (stages("deal")[1], 1)
+
+
+# --- What was planned -------------------------------------------------------------------------------------------------
+def ends(deal_pk=None, lead=None):
+    """(title, why it was closed, by whom) of tasks closed with a reason."""
+    rows = Interaction.objects.filter(kind="task_done", deal_ref=deal_pk, lead=lead).order_by("id")
+    return [(row.details["title"], row.details.get("because"), row.by) for row in rows]
+
+
+@pytest.mark.parametrize("outcome", ["won", "lost"])
+def test_a_closed_deal_leaves_nothing_in_anybodys_day(rep, colleague, outcome):
+    deal, other = DealFactory(owner=rep), DealFactory(owner=rep)
+    due = timezone.now() + timedelta(days=1)
+    set_task(deal.person, title="Договор", due_at=due, assignee=rep, by=rep, deal=deal.pk)
+    stays = set_task(other.person, title="КП", due_at=due, assignee=rep, by=rep, deal=other.pk)
+    if outcome == "won":
+        services.win(deal, by=colleague)
+    else:
+        services.lose(deal, Reason.objects.filter(kind="deal").first(), by=colleague)
+    assert list(Task.objects.open()) == [stays]
+    assert ends(deal.pk) == [("Договор", outcome, colleague)]
+    assert Deal.objects.get(pk=deal.pk).next_step_at is None
+
+
+def test_conversion_closes_what_was_planned_for_the_lead(rep):
+    lead = LeadFactory(owner=rep)
+    set_task(lead, title="Позвонить", due_at=timezone.now() + timedelta(days=1), assignee=rep, by=rep)
+    services.convert(lead, by=rep)
+    lead.refresh_from_db()
+    assert (Task.objects.open().count(), lead.next_step_at) == (0, None)
+    assert ends(lead=lead) == [("Позвонить", "converted", rep)]
 
 
 # --- Outcomes -------------------------------------------------------------------------------------------------------

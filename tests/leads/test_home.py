@@ -99,6 +99,13 @@ def test_the_numbers_of_a_team_open_exactly_their_rows(my, head, rep, signed_in)
         assert set(re.findall(r'data-open href="/leads/\d+/">([^<]+)<', text)) == expected
 
 
+def test_an_empty_account_says_what_to_do_first(admin, rep, signed_in):
+    first = 'id="begin-title"'
+    assert first in signed_in(admin).get("/").content.decode()
+    LeadFactory(owner=rep)
+    assert first not in signed_in(admin).get("/").content.decode()
+
+
 def test_an_administrator_sees_receipts_failures_and_silent_sources(admin, signed_in):
     source = SourceFactory(name="Quiet form", created_at=timezone.now() - timedelta(days=30))
     SubmissionFactory(source=source, received_at=timezone.now() - timedelta(days=9))
@@ -108,7 +115,7 @@ def test_an_administrator_sees_receipts_failures_and_silent_sources(admin, signe
     Job.objects.create(task="leads.judge", ref="7", dead=True, error="ValueError: x")
     text = signed_in(admin).get("/").content.decode()
     assert re.findall(r'stat-value">(\d+)<', text) == ["3", "2", "0", "0", "0", "0", "1"]
-    assert "leads.judge(7)" in text
+    assert "To read an enquiry · 7" in text and "ValueError: x" in text
     assert "boom" in text
     silent = text[text.index('id="silent-title"') :]
     assert ("Quiet form" in silent, "Busy form" in silent) == (True, False)

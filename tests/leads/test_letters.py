@@ -124,6 +124,18 @@ def test_text_becomes_html_with_nothing_of_its_own(db):
     assert 'href="https://crm.test/t/c/T/1/"' in composed.html and ">https://a.test/x_(y)</a>)." in composed.html
 
 
+def test_nobody_is_named_before_somebody_has_the_lead(rep):
+    template = Template(subject="", body="{{ introduction }}")
+    for lead, words in (
+        (
+            LeadFactory(owner=rep, language="en"),
+            f"My name is {rep}, I will help you. I will get in touch within working hours.",
+        ),
+        (LeadFactory(owner=None, language="ru"), "Наш менеджер свяжется с вами в рабочее время."),
+    ):
+        assert letters.render(template, lead)[1] == words
+
+
 # --- The letter on the card ------------------------------------------------------------------------------------------
 HX = {"HX-Request": "true"}
 

@@ -55,10 +55,24 @@ def test_a_task_done_twice_is_done_once(lead, rep, head):
     assert lead.interactions.filter(kind=Kind.TASK_DONE).count() == 1
 
 
-def test_a_rejected_lead_leaves_nothing_in_anybodys_day(lead, rep):
+def ends(lead):
+    """(title, why it was closed, by whom) of the closed tasks, as the timeline tells them."""
+    rows = lead.interactions.filter(kind=Kind.TASK_DONE).order_by("id")
+    return [(row.details["title"], row.details.get("because"), row.by) for row in rows]
+
+
+def test_a_rejected_lead_leaves_nothing_in_anybodys_day(lead, rep, head):
+    plan(lead, rep, later(days=1)), plan(lead, rep, later(days=2), title="Visit")
+    reject(lead, Reason.objects.filter(kind="lead").first(), by=head)
+    assert (lead.tasks.open().count(), next_step(lead)) == (0, None)
+    assert ends(lead) == [("Call", "rejected", head), ("Visit", "rejected", head)]
+
+
+def test_a_closed_task_says_why_on_the_timeline(lead, rep, signed_in):
     plan(lead, rep, later(days=1))
-    reject(lead, Reason.objects.get(kind="lead"), by=rep)
-    assert (lead.tasks.count(), next_step(lead)) == (0, None)
+    reject(lead, Reason.objects.filter(kind="lead").first(), by=rep)
+    page = signed_in(rep).get(f"/leads/{lead.pk}/", HTTP_ACCEPT_LANGUAGE="en").content.decode()
+    assert "Task closed: Call" in page and "not needed any more: the lead was rejected" in page
 
 
 def test_automation_sets_a_task_once(lead, rep):

@@ -34,8 +34,35 @@ class Job(models.Model):
             models.Index(fields=["-id"], condition=models.Q(dead=True), name="core_job_dead"),
         ]
 
+    TITLES = {
+        "leads.judge": _("To read an enquiry"),
+        "leads.deliver": _("To send a letter"),
+        "leads.judge_hits": _("To tell people from machines among opens and clicks"),
+        "leads.bulk": _("To change many leads"),
+        "crm.react": _("To score, hand out and greet after an event"),
+        "crm.step": _("To repeat a step that failed after an event"),
+        "crm.import": _("To import a list"),
+        "crm.try_import": _("To try an import"),
+        "crm.minutely": _("Work of every minute"),
+        "crm.daily": _("Work of every day"),
+        "scoring.decay": _("To let points age"),
+        "scoring.rescore_all": _("To score all leads anew"),
+        "routing.deal": _("To hand out waiting leads"),
+        "nurturing.advance": _("To take a step of a sequence"),
+    }
+
     def __str__(self):
         return f"{self.task}({self.ref})"
+
+    @property
+    def title(self):
+        """What was to be done, in the reader's words, and its number."""
+        return f"{self.TITLES.get(self.task, self.task)} · {self.ref}"
+
+    @property
+    def why(self):
+        """The last line of the error: the one that says what happened."""
+        return self.error.strip().rpartition("\n")[2].strip()
 
 
 class Heartbeat(models.Model):
