@@ -2,12 +2,19 @@
 
 from django import template
 from django.utils.html import conditional_escape, format_html
+from django.utils.translation import gettext as _
 
 from crm.core.templatetags import ui
 
 register = template.Library()
 
-WORDS = {"percent": ui.percent, "duration": ui.duration, "number": ui.num, "days": ui.num}
+
+def days(value):
+    """A stretch of days to the tenth, with its unit."""
+    return _("%(days)s d") % {"days": ui.num(round(value, 1))}
+
+
+WORDS = {"percent": ui.percent, "duration": ui.duration, "number": ui.num, "days": days}
 
 
 @register.simple_tag
