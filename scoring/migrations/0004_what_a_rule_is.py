@@ -4,15 +4,16 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('scoring', '0003_fewer_indexes'),
+        ("scoring", "0003_fewer_indexes"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='rule',
-            name='kind',
-            field=models.CharField(choices=[('fit', 'fit'), ('engagement', 'engagement')], max_length=10, verbose_name='kind'),
+            model_name="rule",
+            name="kind",
+            field=models.CharField(
+                choices=[("fit", "fit"), ("engagement", "engagement")], max_length=10, verbose_name="kind"
+            ),
         ),
     ]
