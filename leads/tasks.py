@@ -1,7 +1,19 @@
 """Background work of leads: each job takes a ref and delegates to a service."""
 
 from crm.core.jobs import job
-from leads.services import bulk, chat_files, delivery, judging, tracking
+from leads.services import (
+    bulk,
+    call_ends,
+    cdr_files,
+    chat_files,
+    confirmations,
+    delivery,
+    dialling,
+    fetching,
+    judging,
+    site,
+    tracking,
+)
 
 
 @job("leads.bulk", queue="bulk")
@@ -19,6 +31,16 @@ def fetch_file(ref, run):
     chat_files.fetch(int(ref), run)
 
 
+@job("leads.expire_opt_in")
+def expire_opt_in(ref):
+    confirmations.expire(int(ref))
+
+
+@job("leads.fetch", queue="mail", atomic=False, on_dead=fetching.died)
+def fetch(ref, run):
+    fetching.fetch(int(ref), run)
+
+
 @job("leads.judge_hits")
 def judge_hits(ref):
     tracking.judge_hits(int(ref))
@@ -27,3 +49,23 @@ def judge_hits(ref):
 @job("leads.judge", on_dead=judging.gave_up)
 def judge(ref):
     judging.judge(int(ref))
+
+
+@job("leads.settle_call")
+def settle_call(ref):
+    call_ends.settle(int(ref))
+
+
+@job("leads.dial", atomic=False)
+def dial(ref, run):
+    dialling.place(int(ref), run)
+
+
+@job("leads.cdr_folder", queue="bulk")
+def cdr_folder(ref):
+    cdr_files.look(int(ref))
+
+
+@job("leads.material_taken")
+def material_taken(ref):
+    site.note_taken(int(ref))

@@ -2,6 +2,7 @@ from django.urls import path, re_path
 
 from leads.views import (
     board,
+    calls,
     capture,
     card,
     export,
@@ -12,6 +13,7 @@ from leads.views import (
     new,
     people,
     receipts,
+    site,
     sources,
     tasks,
     templates,
@@ -61,6 +63,11 @@ urlpatterns = [
     path("tasks/<int:pk>/due/", tasks.task_due, name="task_due"),
     path("tasks/calendar/", tasks.feed_settings, name="task_feed_settings"),
     path("tasks/<slug:key>.ics", tasks.task_feed, name="task_feed"),
+    # calls of the exchange
+    path("calls/<int:pk>/recording/", calls.recording, name="call_recording"),
+    path("calls/<int:pk>/outcome/", calls.outcome, name="call_outcome"),
+    path("leads/<int:pk>/dial/", calls.dial, name="dial"),
+    path("diallings/<int:pk>/", calls.dialling_state, name="dialling"),
     # people and companies
     path("people/", people.people, name="people"),
     path("people/<int:pk>/", people.person, name="person"),
@@ -94,6 +101,9 @@ urlpatterns = [
     path("f/<slug:key>/", capture.form, name="form"),
     path("f/<slug:key>/thanks/", capture.thanks, name="form_thanks"),
     path("v/<slug:key>/", capture.visit, name="visit"),
+    path("r/<slug:key>/<slug:code>/", site.refer, name="refer"),
+    path("confirm/<str:token>/", site.confirm, name="confirm"),
+    path("d/<str:token>/", site.material, name="material"),
     path("receipts/", receipts.index, name="receipts"),
     path("receipts/ledger/", receipts.ledger_page, name="receipts_ledger"),
     path("receipts/replay/", receipts.replay_all, name="receipts_replay"),

@@ -14,23 +14,63 @@ and, where its provider asks for it,
 - ``METHODS``: what it takes besides POST; a GET's query is read as if it were a posted form;
 - ``read(content_type, raw) -> Body`` instead of ``base.parse_body``;  ``MAX_BODY``: bytes;
 - ``handshake(envelope, source) -> Reply | None``: answers a provider's check of the address; nothing is stored then;
-- ``reply(envelope, source) -> Reply``: what the provider wants to hear once the receipt is stored;
+- ``reply(envelope, source) -> Reply | None``: what the provider wants to hear once the receipt is stored;
+- ``TAKES_ALL``: a provider is not told that an enquiry lacks a contact: it could do nothing about it;
+- ``HOSTED``: its sources have a form page of ours;
 - ``once(envelope, body) -> str | None``: the provider's own id of the delivery, where it sends one again after a
   lost answer.
 """
 
 from django.utils.translation import gettext_lazy as _
 
-from leads.capture import chat, jivo, json_body, telegram, vk, web_form, whatsapp
+from leads.capture import (
+    asterisk,
+    chat,
+    download,
+    event,
+    google_ads,
+    jivo,
+    json_body,
+    mango,
+    mapping,
+    meta,
+    newsletter,
+    referral,
+    telegram,
+    tilda,
+    twilio,
+    typeform,
+    uis,
+    visits,
+    vk,
+    web_form,
+    whatsapp,
+    zadarma,
+)
 
 ADAPTERS = {
     "web-form": web_form,
     "json": json_body,
+    "mapping": mapping,
+    "tilda": tilda,
+    "typeform": typeform,
+    "meta": meta,
+    "google-ads": google_ads,
     "vk": vk,
     "telegram": telegram,
     "whatsapp": whatsapp,
     "jivo": jivo,
     "chat": chat,
+    "mango": mango,
+    "zadarma": zadarma,
+    "uis": uis,
+    "twilio": twilio,
+    "asterisk": asterisk,
+    "newsletter": newsletter,
+    "event": event,
+    "download": download,
+    "referral": referral,
+    "visits": visits,
 }
 # Sources of leads that come by no address: made on demand, one of each.
 PSEUDO = {

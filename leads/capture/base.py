@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qs, unquote_to_bytes, urlsplit
 
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -384,6 +384,13 @@ def check_field(given, source):
         raise unsigned()
     if not any(same(given, secret) for secret in secrets_of(source)):
         raise wrong_proof()
+
+
+def named(envelope, body, name):
+    """A word that a sender may give in a header, in the address's query or in a field of the body; "" without one."""
+    query = {key: values[0] for key, values in parse_qs(urlsplit(envelope.url).query).items()}
+    fields = body.fields if body else {}
+    return envelope.headers.get(name) or query.get(name) or fields.get(path_of(name), [""])[0]
 
 
 def check_hmac(given, source, message, *, algorithm="sha256", encoding="hex", prefix=""):

@@ -48,6 +48,7 @@ ALIASES = {
     "referrer": "referrer referer http_referer",
     "landing": "landing page page_url url landing_page landing_url location href страница",
     "secret": "secret",
+    "own_id": "",  # by a mapping alone: the sender's number of this enquiry, which has its effect once
 }  # fmt: skip
 MARKS = {
     "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id",
@@ -96,9 +97,9 @@ def mapping_of(source):
     return {path_of(str(path)): str(target) for path, target in stated.items()}
 
 
-def sort_fields(body, source):
+def sort_fields(body, source, mapping=None):
     """(canonical name → values, unknown path → values); raises Refused(422) for a field that is too long."""
-    mapping, named, unknown = mapping_of(source), {}, {}
+    mapping, named, unknown = mapping_of(source) if mapping is None else mapping, {}, {}
     limit = int(source.settings.get("max_field") or MAX_FIELD)
     for path, values in body.fields.items():
         name = canonical(path, mapping)
@@ -263,9 +264,12 @@ def agreed(named):
     return any(value.strip().casefold() in _YES for value in named.get("consent", []))
 
 
-def extract(body, source, headers, region="RU"):
-    """Parsed of flat fields: what web forms, JSON and site builders have in common."""
-    named, unknown = sort_fields(body, source)
+def extract(body, source, headers, region="RU", mapping=None):
+    """Parsed of flat fields: what web forms, JSON and site builders have in common.
+
+    ``mapping``: path → our name, instead of the source's own.
+    """
+    named, unknown = sort_fields(body, source, mapping)
     warnings = list(body.warnings)
     stated = {name.removeprefix("custom."): ", ".join(v) for name, v in named.items() if name.startswith("custom.")}
     parsed = Parsed(identities=signs(named, source, warnings, region), warnings=warnings)
@@ -274,6 +278,7 @@ def extract(body, source, headers, region="RU"):
         parsed.fields["custom"] = kept
     parsed.marks, parsed.consent = marks(named, headers), agreed(named)
     parsed.visitor = visitor(named)
+    parsed.own_id = identity.line("".join(named.get("own_id", [])[:1]), 200)
     return parsed
 
 

@@ -8,10 +8,14 @@ from django.utils.translation import gettext_lazy as _
 
 from leads.capture.base import check_secret
 from leads.capture.fields import extract
+from leads.capture.opt_in import OPT_IN, check_days
 from leads.capture.traps import spring
 
 LABEL = _("Website form")
 NEEDS_SECRET = False  # in production
+HOSTED = True
+SETTINGS = OPT_IN
+check_settings = check_days
 
 
 def verify(envelope, source, body):

@@ -3,12 +3,20 @@
 A handler is ``take(event, submission) -> Outcome``, in the judge's transaction; the same event said twice is done once.
 """
 
-from leads.services import conversations
+from leads.capture import meta
+from leads.services import calls, conversations, fetching, site
 from leads.services.outcome import NOTHING, Outcome, State
+from leads.telephony import CallEvent
 
 __all__ = ["HANDLERS", "NOTHING", "Outcome", "State", "take"]
 
-HANDLERS = {**conversations.HANDLERS}  # class of leads.capture's events → handler
+# Class of leads.capture's events → handler.
+HANDLERS = {
+    CallEvent: calls.take,
+    meta.Announced: fetching.announced,
+    **conversations.HANDLERS,
+    **site.HANDLERS,
+}
 # The state of a receipt that says several things is that of the weightiest.
 _WEIGHT = [State.ERROR, State.WAITING, State.LEAD, State.MERGED, State.SPAM, State.REJECTED]
 

@@ -11,7 +11,7 @@ from crm.core.recent import recent
 from leads.capture import ADAPTERS
 from leads.capture.base import Refused, parse_body
 from leads.models import Submission
-from leads.services import inbound
+from leads.services import confirmations, inbound, site
 from leads.services.intake import open_lead
 
 State, Reason = Submission.State, Submission.Reason
@@ -67,11 +67,14 @@ def judge(pk, *, force=False):
     if parsed.own_id and (former := _said_before(submission, parsed.own_id)):
         same = {"reason": Reason.SAME, "lead": former.lead, "person_id": former.person_id}
         return _settle(submission, state=State.MERGED, **same, **found)
+    if not force and (waiting := confirmations.lacking(submission, parsed)):
+        return _settle(submission, **waiting.as_values(), **found)
     lead, outcome = open_lead(
         fields=parsed.fields, identities=parsed.identities, source=submission.source, submission=submission,
         marks=parsed.marks, at=submission.received_at, consent=parsed.consent, visitor=parsed.visitor,
         details=_details(parsed),
     )  # fmt: skip
+    site.follow(parsed.events, lead, submission)
     return _settle(submission, state=outcome, lead=lead, person_id=lead.person_id, **found)
 
 

@@ -184,6 +184,22 @@ def notify_by_mail(user, subject, text, dedup=None):
     return row
 
 
+@transaction.atomic(savepoint=False)
+def ask(address, subject, text, *, dedup, kind):
+    """A letter to an address that nobody is known by yet, without counted links: it asks for a confirmation."""
+    composed = letters.compose(text)
+    row, is_new = _insert(
+        Message(
+            kind=kind, dedup=dedup, token=new_token(), to=address, tracked=False,
+            sender=sender_of(None, Organisation.get()), subject=" ".join(subject.split())[:300],
+            text=composed.text, html=composed.html,
+        )
+    )  # fmt: skip
+    if is_new:
+        enqueue("leads.deliver", row.pk)
+    return row
+
+
 @recent
 def _welcomes():
     return {t.language: t for t in Template.objects.filter(is_welcome=True, is_active=True, kind="letter")}

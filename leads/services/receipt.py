@@ -15,6 +15,7 @@ from crm.core.jobs import enqueue
 from crm.core.recent import recent
 from leads.capture import ADAPTERS, limits
 from leads.capture.base import Refused, clean, parse_body
+from leads.capture.senders import origin_allowed
 from leads.capture.traps import HOSTED
 from leads.models import Source, Submission
 from leads.services.judging import TASK, phone_region
@@ -102,7 +103,8 @@ def check(source, envelope):
     parsed = ADAPTERS[source.adapter].parse(
         body, source, headers=envelope.headers, region=phone_region(), path=envelope.path, received_at=timezone.now()
     )
-    if parsed.kind == "lead" and not parsed.identities:
+    silent = getattr(ADAPTERS[source.adapter], "TAKES_ALL", False)
+    if parsed.kind == "lead" and not parsed.identities and not silent:
         raise Refused(422, "no_contact", _("A phone, an e-mail or a messenger to answer to is needed."))
     return body
 
@@ -117,15 +119,6 @@ def _check_origin(source, envelope):
     allowed, origin = source.settings.get("origins") or [], envelope.headers.get("Origin", "")
     if allowed and origin and not origin_allowed(source, origin) and urlsplit(origin).netloc != envelope.own_host:
         raise Refused(403, "origin", _("Posts from this site are not allowed: %s") % clean(origin)[:100])
-
-
-def origin_allowed(source, origin):
-    """Whether a page of this origin may post: its host is listed (a list, or words) or below a listed ``*.host``."""
-    allowed = source.settings.get("origins") or []
-    allowed = allowed.replace(",", " ").split() if isinstance(allowed, str) else allowed
-    host = (urlsplit(origin).hostname or "").lower()
-    hosts = {(urlsplit(a).hostname if "//" in a else a.partition(":")[0]) or "" for a in map(str.lower, allowed)}
-    return bool(host) and (host in hosts or any(h.startswith("*.") and host.endswith(h[1:]) for h in hosts))
 
 
 def _read(source, envelope):

@@ -3,6 +3,7 @@
 import re
 import uuid
 from datetime import timedelta
+from urllib.parse import parse_qsl, urlsplit
 
 from django.db import transaction
 from django.utils import timezone
@@ -10,8 +11,10 @@ from django.utils import timezone
 from leads import identity
 from leads.capture import limits
 from leads.capture.base import Refused, parse_body, read_json
-from leads.models import Identity, Kind, Lead, PageView, Status
-from leads.services.receipt import origin_allowed
+from leads.capture.fields import MARKS
+from leads.capture.senders import origin_allowed
+from leads.models import Identity, Kind, Lead, PageView, Status, Touch
+from leads.services.origins import origin_of
 from leads.services.timeline import record
 
 MAX_BODY = 4096  # bytes
@@ -36,23 +39,30 @@ def plain_fields(envelope):
     return {name: values[-1] for name, values in body.fields.items()}
 
 
-def _read(raw):
-    """(visitor, url, title, referrer) of a beacon, or None."""
+def _facts(data):
+    """(visitor, url, title, referrer) of a note, or None."""
     try:
-        data, _warnings = read_json(raw)
         visitor = uuid.UUID(str(data["v"]))
         url = identity.line(data["u"], 500)
-    except (Refused, KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError):
         return None
     title, referrer = (identity.line(data.get(name), width) for name, width in (("t", 200), ("r", 500)))
     return (visitor, url.split("#")[0], title, referrer) if re.match(r"https?://\S", url) else None
 
 
-@transaction.atomic
 def seen(source, raw):
+    """Keep the page view of a beacon; returns it, or None for what is no page view."""
+    try:
+        return noted(source, read_json(raw)[0])
+    except Refused:
+        return None
+
+
+@transaction.atomic
+def noted(source, note):
     """Keep a page view; returns it, or None for what is no page view. Known people get it on the timeline of their
-    open lead, the same page once in half an hour."""
-    facts = _read(raw)
+    open lead, the same page once in half an hour; the marks of an advertisement are a touch of theirs."""
+    facts = _facts(note)
     if facts is None:
         return None
     visitor, url, title, referrer = facts
@@ -75,9 +85,19 @@ def _seen_lately(visitor, url):
     return PageView.objects.filter(visitor=visitor, url=url, at__gte=since).exists()
 
 
+def _touch(lead, view):
+    """Somebody who came back by an advertisement or a letter has one more touch."""
+    query = dict(parse_qsl(urlsplit(view.url).query))
+    marks = {name: identity.line(value, 500) for name, value in query.items() if name in MARKS and value}
+    if marks:
+        marks |= {"landing": view.url} | ({"referrer": view.referrer} if view.referrer else {})
+        Touch.objects.create(lead=lead, person_id=lead.person_id, origin=origin_of(marks, view.source), marks=marks)
+
+
 def _tell(person_id, view):
     lead = Lead.objects.filter(person_id=person_id, status=Status.OPEN).order_by("-id").first()
     if lead:
+        _touch(lead, view)
         record(
             lead, Kind.PAGE_VIEW, text=view.title or view.url, url=view.url, title=view.title, referrer=view.referrer
         )

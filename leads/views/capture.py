@@ -15,8 +15,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from leads.capture import ADAPTERS, traps
 from leads.capture.base import FORM, Envelope
+from leads.capture.opt_in import wants_confirmation
+from leads.capture.senders import origin_allowed
 from leads.forms.capture import HostedForm
-from leads.services import receipt, visits
+from leads.services import receipt, site, visits
 
 JSON_TYPES = ("application/json", "+json", "text/plain")
 
@@ -98,14 +100,14 @@ def _taken(request, source, envelope):
     answer = receipt.receive(source, envelope, key=once)
     if answer.status != 202:
         return _refused(request, source, answer)
-    if reply := getattr(ADAPTERS[source.adapter], "reply", None):
-        said = reply(envelope, source)
+    reply = getattr(ADAPTERS[source.adapter], "reply", None)
+    if reply and (said := reply(envelope, source)):
         return HttpResponse(said.text, status=said.status, content_type=said.content_type)
     if _wants_json(request) or source.settings.get("answer") == "json":
         body = {"receipt": str(answer.submission.receipt), "state": "waiting"}
         response = JsonResponse(body, status=202)
     else:
-        response = HttpResponse(status=303, headers={"Location": thanks_url(source)})
+        response = HttpResponse(status=303, headers={"Location": thanks_url(source, answer.submission)})
     if answer.replayed:
         response["Idempotent-Replayed"] = "true"
     return response
@@ -129,7 +131,7 @@ def _refused(request, source, answer):
 def _cors(response, request, source):
     """Pages of the source's own sites may post by script; nobody else is told anything."""
     origin = request.headers.get("Origin", "")
-    if origin and receipt.origin_allowed(source, origin):
+    if origin and origin_allowed(source, origin):
         response["Access-Control-Allow-Origin"] = origin
         response["Access-Control-Allow-Methods"] = "POST"
         response["Access-Control-Allow-Headers"] = "Content-Type, Idempotency-Key"
@@ -137,9 +139,13 @@ def _cors(response, request, source):
     return response
 
 
-def thanks_url(source):
-    """Where a person goes after the form: the source's own page, or ours."""
-    return source.settings.get("redirect") or reverse("leads:form_thanks", args=[source.key])
+def thanks_url(source, submission=None):
+    """Where a person goes after the form: the source's own page, or ours; ours shows a material that was asked for."""
+    if own := source.settings.get("redirect"):
+        return own
+    address = reverse("leads:form_thanks", args=[source.key])
+    shows = source.adapter == "download" and source.settings.get("file") and not source.settings.get("by_letter")
+    return f"{address}?m={site.material_token(submission)}" if shows and submission else address
 
 
 # --- Hosted form page -----------------------------------------------------------------------------------------------
@@ -147,7 +153,7 @@ def thanks_url(source):
 
 def _hosted(key):
     source = receipt.find_source(key)
-    if source is None or source.adapter != "web-form":
+    if source is None or not getattr(ADAPTERS[source.adapter], "HOSTED", False):
         raise Http404
     return source
 
@@ -176,7 +182,7 @@ def _form_sent(request, source, envelope):
     key = f"form:{hashlib.sha256(token.encode()).hexdigest()}" if token else None
     answer = receipt.receive(source, envelope, key=key, key_optional=True)
     if answer.status == 202 or (caught and answer.reason in {"no_contact", "too_long"}):
-        return HttpResponseRedirect(thanks_url(source), status=303)
+        return HttpResponseRedirect(thanks_url(source, answer.submission), status=303)
     filled.add_error(None, str(answer.detail))
     response = _form_page(request, source, filled, status=answer.status)
     if answer.retry_after:
@@ -196,7 +202,12 @@ def _form_page(request, source, filled, status=200):
 @login_not_required
 @require_safe
 def thanks(request, key):
-    return render(request, "leads/capture/thanks.html", {"source": _hosted_or_any(key)})
+    source = _hosted_or_any(key)
+    wanted = site.material(request.GET.get("m", "")) if source.adapter == "download" else None
+    confirms = wants_confirmation(source, getattr(ADAPTERS[source.adapter], "CONFIRMS", False))
+    material = site.material_link(wanted) if wanted and not confirms else ""
+    context = {"source": source, "material": material, "confirms": confirms}
+    return render(request, "leads/capture/thanks.html", context)
 
 
 def _hosted_or_any(key):

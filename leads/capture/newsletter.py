@@ -1,0 +1,26 @@
+"""Subscription to the company's letters: by default the address counts only once it is confirmed from the letter."""
+
+from django.utils.translation import gettext_lazy as _
+
+from leads.capture import web_form
+from leads.capture.base import Setting
+from leads.capture.opt_in import OPT_IN, check_days, setting
+from leads.capture.site import TAGS, Subscribed, parse_form
+from leads.models.intake import Channel
+
+LABEL = _("Newsletter subscription")
+NEEDS_SECRET = False
+CHANNEL = Channel.SITE
+HOSTED = True
+CONFIRMS = True  # unless the source says otherwise
+SUBSCRIBER = "subscriber"  # tag
+SETTINGS = {"topic": Setting(_("What is subscribed to"), help=_("Shown in the letter and on the card.")), **OPT_IN,
+            "tags": TAGS}  # fmt: skip
+verify, check_settings = web_form.verify, check_days
+
+
+def parse(body, source, **facts):
+    parsed = parse_form(body, source, Subscribed(str(setting(source, "topic", source.name))), (SUBSCRIBER,), **facts)
+    if not any(known.kind == "email" for known in parsed.identities):
+        parsed.identities = []  # a letter needs an address
+    return parsed
