@@ -6,14 +6,15 @@ from datetime import datetime
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from crm.core.columns import NAMES, but
 from crm.core.models import User
-from leads.models import Interaction, Kind, Lead
+from leads.models import Interaction, Kind, Lead, Source
 
 PAGE = 40  # rows
 SEARCH_AT_MOST = 100  # characters
 
 GROUPS = {
-    "calls": (_("Calls and meetings"), {Kind.CALL, Kind.MEETING}),
+    "calls": (_("Calls and meetings"), {Kind.CALL, Kind.CALL_MISSED, Kind.MEETING}),
     "letters": (
         _("Letters"),
         {Kind.EMAIL_OUT, Kind.EMAIL_OPENED, Kind.EMAIL_CLICKED, Kind.REPLIED, Kind.UNSUBSCRIBED, Kind.SEQUENCE},
@@ -34,6 +35,10 @@ GROUPS = {
     "enquiries": (_("Enquiries"), {Kind.CAPTURED, Kind.RECAPTURED, Kind.IMPORTED}),
     "site": (_("Site visits"), {Kind.PAGE_VIEW}),
 }  # fmt: skip
+UNSEEN = [
+    "submission__body", "submission__headers", "message__html", "message__text", *but(User, "by", *NAMES),
+    *but(Source, "submission__source", "name"),
+]  # fmt: skip
 
 
 @dataclass
@@ -75,9 +80,7 @@ def page(rows, *, after="", size=PAGE):
         if moment.tzinfo is None or not 0 <= key < 2**63:
             raise ValueError(after)
         rows = rows.filter(Q(at__lt=moment) | Q(at=moment, pk__lt=key), at__lte=moment)
-    rows = rows.select_related("by", "message", "submission__source").defer(
-        "submission__body", "submission__headers", "message__html", "message__text"
-    )
+    rows = rows.select_related("by", "message", "phone_call", "submission__source").defer(*UNSEEN)
     found = list(rows.order_by("-at", "-pk")[: size + 1])
     more = f"{found[size - 1].at.isoformat()}~{found[size - 1].pk}" if len(found) > size else ""
     return Page(found[:size], more, _names(found[:size]))
@@ -86,4 +89,4 @@ def page(rows, *, after="", size=PAGE):
 def _names(rows):
     keys = {row.details.get(end) for row in rows if row.kind == Kind.OWNER_CHANGED for end in ("from", "to")}
     keys = {key for key in keys if isinstance(key, int)}
-    return {user.pk: str(user) for user in User.objects.filter(pk__in=keys)} if keys else {}
+    return {user.pk: str(user) for user in User.objects.filter(pk__in=keys).only(*NAMES)} if keys else {}

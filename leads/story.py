@@ -14,7 +14,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_lazy
 
-from crm.core.templatetags.ui import num
+from crm.core.templatetags.ui import num, phone
 from leads.models import Assignment, Band, Kind, Lead, Message, Person, Qualification, StageMove, Suppression
 
 # kind → (look, icon); the look is the data-kind that timeline.css colours.
@@ -126,6 +126,7 @@ class Entry:
     pairs: list = field(default_factory=list)
     changes: list = field(default_factory=list)
     visits: list = field(default_factory=list)
+    call: object = None  # of the exchange: with a recording, and to be said more of
 
 
 def tell(rows, names=None, *, deal=None):
@@ -157,10 +158,18 @@ def _headed(label, text):
     return f"{label}: {text}"
 
 
+def _clock(seconds):
+    """3:05, as phones show it."""
+    return f"{seconds // 60}:{seconds % 60:02}" if seconds else ""
+
+
 def _call(entry, details, names):
     incoming = details.get("direction") == "in"
-    entry.head = _("Incoming call") if incoming else _("Call")
+    entry.call = getattr(entry.row, "phone_call", None)
+    entry.head = _("Incoming call") if incoming else _("Outgoing call") if entry.call else _("Call")
     entry.icon = "phone-in" if incoming else "phone"
+    if entry.call:
+        entry.note = " · ".join(filter(None, (_clock(entry.call.talk), phone(entry.call.client))))
     if result := details.get("result"):
         entry.badge = str(CALL_RESULTS.get(result, result))
         entry.tone = (
@@ -168,6 +177,14 @@ def _call(entry, details, names):
         )
     if result in {"no_answer", "busy", "wrong_number", "missed"}:
         entry.icon = "phone-off"
+
+
+def _missed(entry, details, names):
+    entry.call = getattr(entry.row, "phone_call", None)
+    entry.icon, entry.tone = "phone-off", "danger"
+    if entry.call:
+        entry.note = phone(entry.call.client)
+        entry.badge = str(CALL_RESULTS.get(entry.call.outcome, ""))
 
 
 def _letter(entry, details, names):
@@ -371,6 +388,7 @@ TELLERS = {
     Kind.RECAPTURED: _enquiry,
     Kind.IMPORTED: _enquiry,
     Kind.CALL: _call,
+    Kind.CALL_MISSED: _missed,
     Kind.EMAIL_OUT: _letter,
     Kind.EMAIL_OPENED: _letter,
     Kind.EMAIL_CLICKED: _letter,

@@ -15,6 +15,7 @@ from leads.views import (
     receipts,
     site,
     sources,
+    talks,
     tasks,
     templates,
     timeline,
@@ -77,6 +78,12 @@ urlpatterns = [
     path("companies/", people.companies, name="companies"),
     path("companies/<int:pk>/", people.company, name="company"),
     path("companies/<int:pk>/edit/", people.company_edit, name="company_edit"),
+    # messengers and chats in the card
+    path("leads/<int:pk>/talk/", talks.panel, name="talk"),
+    path("leads/<int:pk>/talk/<int:talk>/", talks.answer, name="talk_answer"),
+    path("leads/<int:pk>/talk/<int:talk>/thread/", talks.thread, name="talk_thread"),
+    path("leads/<int:pk>/talk/<int:talk>/read/", talks.read, name="talk_read"),
+    path("talk/files/<int:pk>/", talks.file, name="talk_file"),
     # mail: letters, templates, what clients' mail programs ask for
     path("leads/<int:pk>/letters/", letters.of_lead, name="letters"),
     path("leads/<int:pk>/letters/new/", letters.new, name="letter_new"),

@@ -1,1 +1,1 @@
-from . import intake, letters, people  # noqa: F401
+from . import calls, intake, letters, people  # noqa: F401

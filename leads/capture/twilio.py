@@ -192,7 +192,7 @@ def _recorded(call, said, shared):
 
 def reply(envelope, source):
     """TwiML: nothing to do, or, for an incoming call, whom to call."""
-    body = base.parse_body(base.FORM, envelope.raw or b"").fields
+    body = base.parse_body(envelope.content_type, envelope.raw or b"").fields
     status, direction, parent = (body.get(name, [""])[0] for name in ("CallStatus", "Direction", "ParentCallSid"))
     ringing = status in {"ringing", "queued"} and direction == "inbound" and not parent
     people = _forward(source.settings) if ringing else []

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -11,7 +10,7 @@ from django.utils.translation import override
 from crm.core.models import Organisation
 from crm.core.templatetags.ui import phone as shown_phone
 from leads.models import Call, Interaction, Kind, Lead
-from leads.services import calls
+from leads.services import calls, cards
 from leads.services.tasks import finish, set_task
 from leads.services.timeline import amend, record
 
@@ -53,7 +52,7 @@ def _told(call):
     return {
         "kind": Kind.CALL_MISSED if missed else Kind.CALL, "by": None if missed else call.colleague,
         "at": min(call.ended_at or call.started_at or timezone.now(), timezone.now()),
-        "call": call.pk, "direction": call.direction, "result": AS_LOGGED.get(call.result, ""),
+        "call": call.pk, "direction": call.direction, "result": call.outcome or AS_LOGGED.get(call.result, ""),
     }  # fmt: skip
 
 
@@ -131,14 +130,28 @@ def unnoted(lead, user):
 
 
 @transaction.atomic
-def note(call, *, by, result, text="", next_step=None):
-    """Say what came of a call of the exchange: on its own row, no second one. Returns the call."""
-    call = Call.objects.select_for_update(of=("self",), no_key=True).get(pk=call.pk)
-    if len(text) > 20_000:
-        raise ValidationError(_("The text is too long."))
+def note(call, *, by, result, text="", next_step=None, closes=None):
+    """Say what came of a call of the exchange: on its own row, no second one. Returns the call.
+
+    ``next_step``: what set_task takes; ``closes``: the open Task that this call was.
+    """
+    call = Call.objects.select_for_update(of=("self",), no_key=True).select_related("lead__owner").get(pk=call.pk)
     call.outcome, call.note, call.noted_by = result, text.replace("\x00", "").strip(), by
     call.save(update_fields=["outcome", "note", "noted_by"])
-    if call.lead_id and next_step:
-        lead = Lead.objects.select_related("owner").get(pk=call.lead_id)
-        set_task(lead, **{"assignee": lead.owner or by, "by": by} | next_step)
+    if call.interaction_id:
+        row = call.interaction
+        row.lead = call.lead
+        amend(row, kind=row.kind, by=row.by or (by if row.kind == Kind.CALL else None), text=call.note, result=result)
+    if closes is not None:
+        finish(closes, by=by, result="")
+    if call.lead and next_step:
+        set_task(call.lead, **{"assignee": call.lead.owner or by, "by": by} | next_step)
     return call
+
+
+def log(lead, *, by, result, text="", next_step=None, closes=None):
+    """Record a call by hand; one that the exchange has just reported is said more of instead of told twice."""
+    said = {"by": by, "result": result, "text": text, "next_step": next_step, "closes": closes}
+    if call := unnoted(lead, by):
+        return note(call, **said)
+    return cards.log_call(lead, **said)

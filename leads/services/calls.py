@@ -177,7 +177,8 @@ def _take_over(call):
     picked_up = call.answered_at or call.result == Call.Result.ANSWERED
     if not (call.made_lead and who and picked_up and call.direction == Call.Direction.IN):
         return
-    if lead.owner_id != who.pk and can_own(who) and call.interaction_id is None:
+    settled = call.interaction_id and lead.owner_id  # somebody works on it already
+    if lead.owner_id != who.pk and can_own(who) and not settled:
         assign(lead, who, how=Assignment.How.HAND)
 
 

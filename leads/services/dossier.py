@@ -1,21 +1,25 @@
 """What the lead's card shows, read in few queries; every part can be read anew by itself."""
 
+import secrets
 from dataclasses import dataclass
 
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.text import capfirst
 
+from crm.core.columns import NAMES, but
 from crm.core.funnel import available
-from crm.core.models import Stage
+from crm.core.models import Stage, User
 from leads.models import Lead, Suppression
-from leads.services import clock
+from leads.services import dialling, waiting
 from leads.story import LABELS
 
 CONTACTS = ("phone", "email", "company_name", "job_title", "city")
 QUALIFYING = ("budget", "need", "authority", "decision_date")
 MORE = ("name", "product", "region", "country", "language", "industry", "company_size")
 OTHERS_AT_MOST = 20
+OTHERS = ("product", "status", "created_at", "stage__name", *(f"owner__{name}" for name in NAMES))
+UNSEEN = but(User, "assignee", *NAMES)
 DAY = 86_400  # seconds
 
 
@@ -61,14 +65,21 @@ def head(lead, user):
         }
         for place, stage in enumerate(stages)
     ]
-    waits = clock.waiting(lead)
+    waits = waiting.clocks([lead]).get(lead.pk)
     days = int((timezone.now() - lead.stage_entered_at).total_seconds() // DAY)
     stuck = lead.status == "open" and 0 < lead.stage.norm_days < days
-    return {"path": path, "days": days, "stuck": stuck, "waits": waits, "late": clock.overdue(waits)}
+    return {
+        "path": path,
+        "days": days,
+        "stuck": stuck,
+        "waits": waits,
+        "late": waits is not None and waits > waiting.norm(),
+        "dial_token": secrets.token_hex(16) if open_now and dialling.phone_of(user) else "",
+    }
 
 
 def steps(lead, user):
-    tasks = list(lead.tasks.open().select_related("assignee").order_by("due_at", "pk"))
+    tasks = list(lead.tasks.open().select_related("assignee").defer(*UNSEEN).order_by("due_at", "pk"))
     return {"tasks": tasks}
 
 
@@ -94,7 +105,7 @@ def qualification(lead):
 def others(lead, user):
     """The person's other leads; of those that the user may not see, only with whom they are."""
     rows = Lead.objects.filter(person_id=lead.person_id).exclude(pk=lead.pk).order_by("-pk")
-    mine = list(rows.visible_to(user).select_related("stage", "owner")[:OTHERS_AT_MOST])
+    mine = list(rows.visible_to(user).select_related("stage", "owner").only(*OTHERS)[:OTHERS_AT_MOST])
     closed = rows.exclude(pk__in=Lead.objects.visible_to(user).filter(person_id=lead.person_id).values("pk"))
     hidden = closed.select_related("owner").only("owner", "owner__first_name", "owner__last_name", "owner__username")
     return {"others": mine, "hidden": list(hidden[:OTHERS_AT_MOST]) if not user.sees_all else []}

@@ -56,14 +56,15 @@ def record(subject, kind, /, *, by=None, at=None, text="", deal=None, submission
 
 
 @transaction.atomic(savepoint=False)
-def amend(row, *, kind, by=None, at=None, **details):
+def amend(row, *, kind, by=None, at=None, text=None, **details):
     """Correct a row that mirrors something which became known in pieces (a call); returns whether it said otherwise."""
     fresh = {"kind": kind, "by_id": by.pk if by else None, "details": row.details | details, "at": at or row.at}
+    fresh |= {} if text is None else {"text": text}
     if all(getattr(row, name) == value for name, value in fresh.items()):
         return False
     for name, value in fresh.items():
         setattr(row, name, value)
-    row.save(update_fields=["kind", "by", "details", "at"])
+    row.save(update_fields=["kind", "by", "details", "at", "text"])
     if row.lead_id:
         lift(row.lead, answered=by is not None and kind in HUMAN_TOUCHES)
         if kind in REACTING:

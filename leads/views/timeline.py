@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from leads import history, story
 from leads.forms import card as forms
 from leads.models import Kind, Task
-from leads.services import cards
+from leads.services import call_ends, cards
 from leads.views import answers
 from leads.views.card import CHANGED, address, older, seen, worked
 
@@ -73,7 +73,7 @@ def call(request, pk):
     if form.is_valid():
         data, step = form.cleaned_data, form.step()
         try:
-            cards.log_call(
+            call_ends.log(
                 lead,
                 by=request.user,
                 result=data["result"],

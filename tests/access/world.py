@@ -3,11 +3,26 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from django.core.files.base import ContentFile
 from django.utils import timezone
 
 from crm.core.models import Notice, SavedView, Stage
 from deals.models import DealLine
-from leads.models import BulkRun, Company, Identity, Import, Message, PageView, Task, Template
+from leads.models import (
+    BulkRun,
+    Call,
+    ChatFile,
+    ChatLine,
+    Company,
+    Conversation,
+    Dialling,
+    Identity,
+    Import,
+    Message,
+    PageView,
+    Task,
+    Template,
+)
 from leads.services.timeline import record
 from nurturing.models import Enrolment, Sequence, Step
 from tests.factories import DealFactory, LeadFactory, PersonFactory, SourceFactory, SubmissionFactory
@@ -56,12 +71,28 @@ def bundle(label, owner, sequence, source):
         "message": message.pk, "receipt": receipt.pk,
         "contact": Identity.objects.filter(person=person).first().pk,
         "enrolment": Enrolment.objects.create(sequence=sequence, lead=lead).pk,
+        "call": Call.objects.create(source=source, external_id=mark, person=person, lead=lead, recording=mark).pk,
+        **_talk(mark, lead, source),
     }  # fmt: skip
     if owner:
         params["view"] = SavedView.objects.create(user=owner, page="leads:list", name=mark).pk
+        params["dialling"] = Dialling.objects.create(
+            user=owner, lead=lead, source=source, extension=mark, phone=lead.phone, token=mark
+        ).pk
         params["bulk"] = BulkRun.objects.create(by=owner, action="tag", ids=[lead.pk]).pk
         Notice.objects.create(user=owner, kind="hot", details={"name": mark})
     return Bundle(owner, mark, params)
+
+
+def _talk(mark, lead, source):
+    """What the client said in a messenger, with a file."""
+    talk = Conversation.objects.create(
+        source=source, channel="telegram", chat=mark, person=lead.person, lead=lead, title=mark, unread=1
+    )
+    line = ChatLine.objects.create(conversation=talk, provider_id=mark, text=mark, at=timezone.now())
+    file = ChatFile(line=line, kind="document", ref=mark, name=f"{mark}.txt", state="kept")
+    file.file.save("x", ContentFile(mark.encode()))
+    return {"talk": talk.pk, "chat_file": file.pk}
 
 
 def build(rep, colleague, head, outsider, marketer, admin):
