@@ -16,11 +16,10 @@ from django.utils.translation import pgettext_lazy
 
 class ConversationQuerySet(models.QuerySet):
     def visible_to(self, user):
-        """Whose lead somebody may see, that client's talks too; those without a lead yet, the heads'."""
+        """Who may see the lead that a talk is about may see the talk; one without a lead, those who see all."""
         if user.sees_all:
             return self
-        leads = self.model._meta.get_field("lead").related_model.objects.visible_to(user)
-        return self.filter(person__in=leads.values("person"))
+        return self.filter(lead__in=self.model._meta.get_field("lead").related_model.objects.visible_to(user))
 
 
 class Conversation(models.Model):

@@ -144,6 +144,11 @@ def refresh(conversation):
         notify(user_id, "talk", lead=conversation.lead_id)
 
 
+def seen(conversation):
+    """A colleague has read what there is."""
+    Conversation.objects.filter(pk=conversation.pk, unread__gt=0).update(unread=0)
+
+
 # --- Messages ---------------------------------------------------------------------------------------------------------
 
 

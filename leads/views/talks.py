@@ -1,0 +1,90 @@
+"""The client's messengers in the card: the conversation, answering, what has been seen, files."""
+
+from django.core.exceptions import ValidationError
+from django.http import FileResponse, Http404, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from leads.models import ChatFile, Conversation
+from leads.services import conversations, dialogue, talks
+from leads.views import answers
+from leads.views.card import address, seen, worked
+
+SANDBOX = "sandbox; default-src 'none'"
+
+
+def _one(request, lead, pk):
+    return get_object_or_404(dialogue.of_lead(lead, request.user), pk=pk)
+
+
+@require_GET
+def panel(request, pk):
+    """All conversations of the client; the chosen one (or the last) with its messages and the answer's form."""
+    lead = seen(request, pk)
+    rows = list(dialogue.of_lead(lead, request.user))
+    chosen = request.GET.get("talk", "")
+    current = next((row for row in rows if str(row.pk) == chosen), rows[0] if rows else None)
+    context = {"lead": lead, "talks": rows, "talk": current, "can_edit": request.user.can_edit_leads}
+    if current:
+        context |= dialogue.thread(current) | dialogue.composer(current)
+    return render(request, "leads/talk.html" if not request.htmx else "leads/_talk.html", context)
+
+
+@require_GET
+def thread(request, pk, talk):
+    """The messages anew, when something has come or gone."""
+    lead = seen(request, pk)
+    current = _one(request, lead, talk)
+    return _thread(request, lead, current)
+
+
+def _thread(request, lead, current, *, status=200, problem=""):
+    context = {"lead": lead, "talk": current, "problem": problem, "can_edit": request.user.can_edit_leads}
+    context["talks"] = list(dialogue.of_lead(lead, request.user))  # the badges of the others
+    return render(request, "leads/_talk_thread.html", context | dialogue.thread(current), status=status)
+
+
+@require_POST
+def answer(request, pk, talk):
+    """Write to the client; the message shows at once, with what becomes of it."""
+    lead = worked(request, pk)
+    current, problem = _one(request, lead, talk), ""
+    try:
+        talks.answer(
+            current, text=request.POST.get("text", ""), template=request.POST.get("template", ""),
+            values=request.POST.getlist("value")[:20], by=request.user,
+        )  # fmt: skip
+    except ValidationError as error:
+        problem = error.messages[0]
+    if not request.htmx:
+        return answers.away(request, f"{address(lead)}#talk", problem or _("The message is on its way."),
+                            level="error" if problem else "success")  # fmt: skip
+    current.refresh_from_db()
+    response = _thread(request, lead, current, status=422 if problem else 200, problem=problem)
+    return response if problem else answers.told(response, **{"timeline:changed": True})
+
+
+@require_POST
+def read(request, pk, talk):
+    """A colleague who works the lead has the messages before their eyes."""
+    lead = worked(request, pk)
+    conversations.seen(_one(request, lead, talk))
+    return HttpResponse(status=204)
+
+
+@require_GET
+def file(request, pk):
+    """A file that a client sent: only ever downloaded, whatever it says it is."""
+    rows = ChatFile.objects.filter(line__conversation__in=Conversation.objects.visible_to(request.user))
+    row = get_object_or_404(rows, pk=pk, state=ChatFile.State.KEPT)
+    try:
+        opened = row.file.open("rb")
+    except FileNotFoundError:
+        raise Http404 from None
+    name = row.name or f"{row.kind}-{row.pk}"
+    response = FileResponse(opened, as_attachment=True, filename=name, content_type="application/octet-stream")
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = SANDBOX
+    response["Cache-Control"] = "private, no-store"
+    return response
