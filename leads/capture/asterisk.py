@@ -181,9 +181,9 @@ def _record(row, *, source, region, received_at, zone):
     }  # fmt: skip
     events = [CallEvent(
         _call_id(row), ENDED, end or start or received_at, heard=not (end or start), ended_at=end,
-        result=result if direction == OUT else "", duration=telephony.seconds(row.get("duration")),
+        result="" if alone and result == "answered" else result, duration=telephony.seconds(row.get("duration")),
         talk=talk if result == "answered" and not alone else None,
-        recording=_recording(row), weight=2, **shared,
+        recording=_recording(row), weight=3 if result == "answered" else 2, **shared,  # of several phones one answered
     )]  # fmt: skip
     if direction != OUT:
         stage = (PICKED_UP if alone else ANSWERED) if result == "answered" else STARTED if alone else RINGING

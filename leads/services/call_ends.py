@@ -78,7 +78,7 @@ def _logged(call):
     if not moments:
         return None
     rows = Interaction.objects.filter(
-        lead=call.lead_id, kind=Kind.CALL, by=call.colleague_id, phone_call=None, details__call=None,
+        lead=call.lead_id, kind=Kind.CALL, by=call.colleague_id, phone_call=None,
         at__gte=min(moments) - timedelta(minutes=1), at__lte=max(moments) + SAME_CALL,
     )  # fmt: skip
     return rows.order_by("at").first()
