@@ -11,6 +11,8 @@ from leads.services import (
     dialling,
     fetching,
     judging,
+    letter_files,
+    mailboxes,
     site,
     tracking,
 )
@@ -69,3 +71,13 @@ def cdr_folder(ref):
 @job("leads.material_taken")
 def material_taken(ref):
     site.note_taken(int(ref))
+
+
+@job("leads.keep_files", queue="mail")
+def keep_files(ref):
+    letter_files.keep(int(ref))
+
+
+@job("leads.poll_mailbox", queue="mail", atomic=False)
+def poll_mailbox(ref, run):
+    mailboxes.poll_job(int(ref), run)

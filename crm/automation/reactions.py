@@ -72,7 +72,9 @@ STOPS = {
 
 
 def stop_sequences(lead, interaction):
-    """Nobody is warmed up who has answered, left or bought."""
+    """Nobody is warmed up who has answered, left or bought; a letter that only comes later does not count."""
+    if interaction.kind == Kind.BOUNCED and interaction.details.get("severity") == "soft":
+        return
     nurturing.stop(lead, STOPS[interaction.kind])
 
 

@@ -178,6 +178,22 @@ def check_url(url, *, trusted=""):
         raise ValidationError(str(refused), code="address") from None
 
 
+def connect(host, port, *, inside=False, timeout=20.0):
+    """A socket for another protocol than HTTP (a mailbox), to an address that is checked as those of HTTP are.
+
+    ``inside``: an administrator says that the server may be on this machine or in the company's network.
+    """
+    deadline, host = time.monotonic() + timeout, str(host).strip().rstrip(".").lower()
+    if not host or len(host) > 253 or any(c in host for c in "/@?# \\") or _oddly_written(host):
+        raise Refused(_("This is no host name: %s") % host[:100])
+    found = _look_up(host, port, deadline)
+    for *_kind, sockaddr in found:
+        address = _plain(ip_address(sockaddr[0].partition("%")[0]))
+        if not (_public(address) or (inside and _own(address))):
+            raise Refused(_("Addresses of an internal network may not be called: %s") % host)
+    return _connected(Target("tcp", host, port), found, deadline)
+
+
 # --- The wire ---------------------------------------------------------------------------------------------------------
 
 

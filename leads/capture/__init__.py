@@ -11,6 +11,7 @@ An adapter is a module with
 and, where its provider asks for it,
 
 - ``SETTINGS``: name → Setting, the fields of its set-up page; ``check_settings(settings)``: raises ValidationError;
+- ``COMMON``: which settings of any source its set-up page shows: origins, redirect, answer, mapping;
 - ``METHODS``: what it takes besides POST; a GET's query is read as if it were a posted form;
 - ``read(content_type, raw) -> Body`` instead of ``base.parse_body``;  ``MAX_BODY``: bytes;
 - ``handshake(envelope, source) -> Reply | None``: answers a provider's check of the address; nothing is stored then;
@@ -29,6 +30,8 @@ from leads.capture import (
     download,
     event,
     google_ads,
+    imap,
+    inbound_mail,
     jivo,
     json_body,
     mango,
@@ -66,6 +69,8 @@ ADAPTERS = {
     "uis": uis,
     "twilio": twilio,
     "asterisk": asterisk,
+    "imap": imap,
+    "inbound-mail": inbound_mail,
     "newsletter": newsletter,
     "event": event,
     "download": download,

@@ -161,6 +161,38 @@ def _letter(message, raw):
     )  # fmt: skip
 
 
+def composed(pairs, *, text="", html="", files=(), sender="", to=""):
+    """The Letter that a mail service took apart: its headers as (name, value), its texts, its files as Attachments.
+
+    ``sender``, ``to``: what the service says where the headers do not.
+    """
+    message = Message(policy=_POLICY)
+    for name, value in pairs:
+        if re.fullmatch(r"[!-9;-~]{1,200}", str(name)) and len(message) < 500:
+            message.add_header(str(name), clean(str(value)).replace("\r", " ").replace("\n", " "))
+    for name, value in (("From", sender), ("To", to)):
+        if value and not message.get(name):
+            message.add_header(name, clean(str(value)).replace("\r", " ").replace("\n", " "))
+    headers = _headers(message)
+    reports = [Part(f.content_type, decoded(f.content)[0]) for f in files if _is_report(f.content_type)]
+    kept = list(files)[: 2 * MAX_ATTACHMENTS]
+    said = text if text.strip() or not html else plain(html)
+    seed = repr([pairs, text, html, [(f.name, f.size) for f in kept]]).encode("utf-8", "replace")
+    return Letter(
+        sender=next(iter(addresses(message, "from", "sender")), Address("", "")),
+        to=tuple(addresses(message, "to")), cc=tuple(addresses(message, "cc")),
+        reply_to=tuple(addresses(message, "reply-to")), subject=clean(headers.get("subject", ""))[:1000],
+        date=_date(headers.get("date", "")), message_id=_one_id(headers.get("message-id", "")),
+        references=tuple(references(message)), text=clean(said)[:MAX_TEXT], html=clean(html)[:MAX_HTML],
+        attachments=tuple(kept), headers=headers, parts=(Part("text/plain", clean(said)[:MAX_TEXT]), *reports),
+        content_type=_type(message), digest=hashlib.sha256(seed).hexdigest(),
+    )  # fmt: skip
+
+
+def _is_report(kind):
+    return kind.startswith("message/") or kind in {"text/rfc822-headers", "text/calendar", "application/ics"}
+
+
 def _says_nothing(text):
     """A text part for programs that cannot show HTML ("use a program that can"), or a bare template."""
     bare = " ".join(text.split()).lower()

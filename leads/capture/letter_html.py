@@ -1,7 +1,10 @@
-"""The text of a letter that came as HTML, quotations marked as in plain letters. Pure; shows nothing to anybody."""
+"""HTML of letters: its text, quotations marked as in plain letters; and a form of it that is safe to be shown. Pure."""
 
 import re
+from html import unescape
 from html.parser import HTMLParser
+
+import nh3
 
 _BLOCKS = {
     "p", "div", "br", "tr", "li", "ul", "ol", "table", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "hr", "section",
@@ -103,3 +106,45 @@ def _is_rule(style):
     return bool(re.search(r"border-top:\s*solid", style, re.IGNORECASE)) or bool(
         re.search(r"border:\s*none;\s*border-top:", style, re.IGNORECASE)
     )
+
+
+# --- To be shown --------------------------------------------------------------------------------------------------------
+
+_TAGS = {
+    "a", "abbr", "address", "b", "big", "blockquote", "br", "caption", "center", "cite", "code", "col", "colgroup", "dd",
+    "del", "div", "dl", "dt", "em", "figure", "font", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "ins", "kbd",
+    "li", "ol", "p", "pre", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "table", "tbody", "td",
+    "tfoot", "th", "thead", "tr", "tt", "u", "ul", "var",
+}  # fmt: skip
+_ATTRIBUTES = {
+    "*": {"align", "bgcolor", "color", "dir", "height", "lang", "style", "title", "valign", "width"},
+    "a": {"href"}, "img": {"src", "alt", "border"}, "font": {"face", "size"},
+    "table": {"border", "cellpadding", "cellspacing"}, "td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan"},
+    "ol": {"start", "type"},
+}  # fmt: skip
+_STYLES = {
+    "background-color", "border", "border-bottom", "border-collapse", "border-color", "border-left", "border-radius",
+    "border-right", "border-top", "color", "display", "font", "font-family", "font-size", "font-style", "font-weight",
+    "height", "letter-spacing", "line-height", "list-style-type", "margin", "margin-bottom", "margin-left", "margin-right",
+    "margin-top", "max-width", "padding", "padding-bottom", "padding-left", "padding-right", "padding-top", "text-align",
+    "text-decoration", "text-transform", "vertical-align", "white-space", "width", "word-break",
+}  # fmt: skip
+
+
+def safe(html):
+    """HTML with what a letter needs to look like itself and nothing that acts, frames, posts or lays over the page."""
+    return nh3.clean(
+        html, tags=_TAGS, attributes=_ATTRIBUTES, url_schemes={"http", "https", "mailto", "tel", "cid"},
+        filter_style_properties=_STYLES, link_rel="noopener noreferrer nofollow", strip_comments=True,
+        set_tag_attribute_values={"a": {"target": "_blank"}},
+    )  # fmt: skip
+
+
+def has_pictures(html):
+    """Whether it would load anything from elsewhere."""
+    return bool(re.search(r'<img[^>]+src="https?:', html)) or "url(" in html
+
+
+def with_pictures_of(html, found):
+    """``cid:`` pictures put in their places: ``found``: content id → data address."""
+    return re.sub(r'src="cid:([^"]+)"', lambda m: f'src="{found.get(unescape(m[1]), "")}"', html)

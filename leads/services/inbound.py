@@ -4,7 +4,8 @@ A handler is ``take(event, submission) -> Outcome``, in the judge's transaction;
 """
 
 from leads.capture import meta
-from leads.services import calls, conversations, fetching, site
+from leads.capture.letter import Letter
+from leads.services import calls, conversations, fetching, mail_news, mailroom, site
 from leads.services.outcome import NOTHING, Outcome, State
 from leads.telephony import CallEvent
 
@@ -14,6 +15,8 @@ __all__ = ["HANDLERS", "NOTHING", "Outcome", "State", "take"]
 HANDLERS = {
     CallEvent: calls.take,
     meta.Announced: fetching.announced,
+    Letter: mailroom.take,
+    **mail_news.HANDLERS,
     **conversations.HANDLERS,
     **site.HANDLERS,
 }
