@@ -6,8 +6,8 @@ Django spools a whole request to disk before a view sees it; a door open to stra
 import asyncio
 
 SMALL = 5 * 1024 * 1024  # bytes: enquiries, forms, API
-LARGE = 200 * 1024 * 1024  # bytes: uploaded lists
-LISTS = ("/leads/imports/",)
+LARGE = 200 * 1024 * 1024  # bytes: uploaded lists, materials of a source
+LISTS = ("/leads/imports/", "/sources/")
 PATIENCE = 30.0  # seconds between two pieces of a body
 
 ANSWERS = {408: b'{"error": "timeout"}', 413: b'{"error": "too_large"}'}

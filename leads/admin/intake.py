@@ -7,14 +7,14 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.core.admin_base import ReadOnlyAdmin
 from leads.capture import PSEUDO
-from leads.forms.capture import SourceForm
+from leads.forms.sources import PlainSourceForm
 from leads.models import ConsentText, Origin, Source, Submission
 from leads.services import sources
 
 
 @admin.register(Source)
 class SourceAdmin(admin.ModelAdmin):
-    form = SourceForm
+    form = PlainSourceForm  # settings are on the source's own page
     list_display = ["name", "key", "adapter", "channel", "is_active", "page"]
     list_filter = ["adapter", "channel", "is_active"]
     search_fields = ["name", "key"]

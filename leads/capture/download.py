@@ -12,6 +12,7 @@ LABEL = _("Material behind a form")
 NEEDS_SECRET = False
 CHANNEL = Channel.SITE
 HOSTED = True
+COMMON = ("origins", "redirect", "mapping")
 TAG = "download"
 SETTINGS = {
     "title": Setting(_("Name of the material")),

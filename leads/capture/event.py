@@ -12,6 +12,7 @@ LABEL = _("Event")
 NEEDS_SECRET = False
 CHANNEL = Channel.EVENT
 HOSTED = True
+COMMON = ("origins", "redirect", "mapping")
 SETTINGS = {
     "event": Setting(_("Name of the event")),
     "starts": Setting(_("When"), help=_("As it should be shown: 31 December, 18:00")),

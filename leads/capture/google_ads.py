@@ -18,6 +18,7 @@ LABEL = _("Google Ads lead forms")
 NEEDS_SECRET = True
 CHANNEL = Channel.ADS
 TAKES_ALL = True
+COMMON = ("mapping",)
 SETTINGS = {}
 COLUMNS = {
     "FULL_NAME": "name", "FIRST_NAME": "first_name", "LAST_NAME": "last_name", "EMAIL": "email",

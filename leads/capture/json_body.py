@@ -11,6 +11,7 @@ from leads.capture.fields import extract
 
 LABEL = _("JSON")
 NEEDS_SECRET = True
+COMMON = ("origins", "answer", "mapping")
 
 
 def verify(envelope, source, body):

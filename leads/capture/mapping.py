@@ -38,6 +38,7 @@ NEEDS_SECRET = True
 CHANNEL = Channel.SITE
 TAKES_ALL = True
 METHODS = ("GET",)
+COMMON = ("origins",)
 PROOFS = (
     ("", _("Authorization: Bearer, or X-Signature")),
     ("header", _("the secret in a header")),

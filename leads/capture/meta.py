@@ -20,6 +20,7 @@ LABEL = _("Meta Lead Ads (Facebook, Instagram)")
 NEEDS_SECRET = True
 CHANNEL = Channel.ADS
 TAKES_ALL = True
+COMMON = ("mapping",)
 BASE_URL, VERSION = "https://graph.facebook.com", "v24.0"
 SETTINGS = {
     "verify_token": Setting(_("Verify token"), help=_("Any word; enter the same one at Meta."), secret=True),

@@ -1,5 +1,7 @@
 """Subscription to the company's letters: by default the address counts only once it is confirmed from the letter."""
 
+from dataclasses import replace
+
 from django.utils.translation import gettext_lazy as _
 
 from leads.capture import web_form
@@ -12,10 +14,11 @@ LABEL = _("Newsletter subscription")
 NEEDS_SECRET = False
 CHANNEL = Channel.SITE
 HOSTED = True
+COMMON = ("origins", "redirect", "mapping")
 CONFIRMS = True  # unless the source says otherwise
 SUBSCRIBER = "subscriber"  # tag
 SETTINGS = {"topic": Setting(_("What is subscribed to"), help=_("Shown in the letter and on the card.")), **OPT_IN,
-            "tags": TAGS}  # fmt: skip
+            "double_opt_in": replace(OPT_IN["double_opt_in"], default=True), "tags": TAGS}  # fmt: skip
 verify, check_settings = web_form.verify, check_days
 
 

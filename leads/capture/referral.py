@@ -14,6 +14,7 @@ LABEL = _("Referral links and codes")
 NEEDS_SECRET = False
 CHANNEL = Channel.REFERRAL
 HOSTED = True
+COMMON = ("origins", "redirect", "mapping")
 SETTINGS = {
     "landing": Setting(
         _("Where links lead"),

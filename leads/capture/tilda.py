@@ -21,6 +21,7 @@ LABEL = _("Tilda")
 NEEDS_SECRET = True
 CHANNEL = Channel.SITE
 TAKES_ALL = True
+COMMON = ("mapping",)
 SETTINGS = {
     "secret_name": Setting(
         _("Name of the API key"),

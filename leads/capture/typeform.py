@@ -19,6 +19,7 @@ LABEL = _("Typeform")
 NEEDS_SECRET = True
 CHANNEL = Channel.SITE
 TAKES_ALL = True
+COMMON = ("mapping",)
 SETTINGS = {}
 BY_TYPE = {"email": "email", "phone_number": "phone"}  # whatever the question is called
 _ASKS_NAME = re.compile(r"\bname\b|имя|зовут|\bфио\b|обращаться", re.IGNORECASE)

@@ -15,6 +15,7 @@ LABEL = _("Visits of the site")
 NEEDS_SECRET = False
 CHANNEL = Channel.SITE
 TAKES_ALL = True
+COMMON = ("origins",)
 SETTINGS = {}
 
 

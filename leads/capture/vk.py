@@ -19,6 +19,7 @@ from leads.models.intake import Channel
 LABEL = _("VK community")
 NEEDS_SECRET = True
 CHANNEL = Channel.MESSENGER
+COMMON = ("mapping",)
 SETTINGS = {
     "confirmation": Setting(
         _("Confirmation string"), help=_("VK shows it where the server's address is entered: the answer it expects.")

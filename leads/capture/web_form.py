@@ -14,6 +14,7 @@ from leads.capture.traps import spring
 LABEL = _("Website form")
 NEEDS_SECRET = False  # in production
 HOSTED = True
+COMMON = ("origins", "redirect", "answer", "mapping")
 SETTINGS = OPT_IN
 check_settings = check_days
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.core import signing
 from django.core.exceptions import ValidationError
+from django.core.files.storage import default_storage
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -18,6 +19,7 @@ from leads.capture import site, visits
 from leads.models import Interaction, Kind, Message, Referral, ReferralCode, Registration, Submission
 from leads.services import visits as pages
 from leads.services.letters import language_of, write
+from leads.services.materials import FOLDER
 from leads.services.outcome import NOTHING, Outcome, State
 from leads.services.timeline import record
 
@@ -109,6 +111,12 @@ def material(token):
 def taken(submission):
     """Note on the card that the file was fetched; the card may be a moment behind."""
     enqueue("leads.material_taken", submission.pk)
+
+
+def file_of(source):
+    """Where the material lies; "" for none, or for a name that is not one of ours."""
+    name = str(source.settings.get("file") or "")
+    return name if name.startswith(f"{FOLDER}/") and default_storage.exists(name) else ""
 
 
 def note_taken(pk):

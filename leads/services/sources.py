@@ -1,18 +1,33 @@
 """Doors for enquiries: made and checked the same by command, page and admin."""
 
+import json
 import re
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from crm.core.models import AuditEntry
 from leads.capture import ADAPTERS, PSEUDO
 from leads.capture.fields import TARGETS
 from leads.models import Origin, Source
+from leads.models.intake import new_secret
 
 RESERVED = {"new", *PSEUDO}  # an address of ours, and sources that are made by themselves
 _HOST = re.compile(r"(?:https?://)?(?:\*\.)?[a-z0-9_.-]+(?::\d{1,5})?/?", re.IGNORECASE)
+ROTATION = timedelta(days=7)  # how long the former secret counts
+HIDDEN = {
+    "old_secret",
+    "old_secret_until",
+    "form",
+    "mapping",
+    "formats",
+    "constants",
+    "file",
+}  # shown elsewhere, or not
 NUMBERS = {  # setting → (least, most)
     "per_minute": (1, 10_000_000),
     "visits_per_minute": (1, 10_000_000),
@@ -97,6 +112,37 @@ def add(*, key, adapter, name="", secret="", settings=None, **more):
     source = Source(key=key, name=name or key, adapter=adapter, secret=secret, settings=settings or {}, **more)
     source.full_clean(exclude=["origin", "consent"])
     return saved(source)
+
+
+@transaction.atomic
+def rotate(source, *, by):
+    """A new secret; the former one is accepted for a week more, so that nothing is lost while it is exchanged."""
+    row = Source.objects.select_for_update(no_key=True).get(pk=source.pk)
+    former = {"old_secret": row.secret, "old_secret_until": (timezone.now() + ROTATION).isoformat(timespec="minutes")}
+    row.settings = row.settings | (former if row.secret else {})
+    row.secret = new_secret()
+    row.save(update_fields=["secret", "settings"])
+    AuditEntry.objects.create(user=by, action="source_secret_changed", subject=row.key)
+    return row
+
+
+def facts_of(source):
+    """[(label, value)] of a source's settings as a page may show them: secrets only as stored or not."""
+    declared, shown = getattr(ADAPTERS.get(source.adapter), "SETTINGS", {}), []
+    for name, value in source.settings.items():
+        setting = declared.get(name)
+        if name in HIDDEN or value in (None, "", [], {}):
+            continue
+        if setting and setting.secret:
+            value = _("stored")
+        elif setting and setting.kind == "choice":
+            value = dict(setting.choices).get(value, value)
+        elif isinstance(value, bool):
+            value = _("yes") if value else _("no")
+        elif isinstance(value, dict | list):
+            value = json.dumps(value, ensure_ascii=False, indent=1)
+        shown.append((setting.label if setting else name, value))
+    return shown
 
 
 def saved(source):

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.datastructures import MultiValueDict
 
 from leads import identity
 from leads.capture import limits
@@ -31,12 +32,12 @@ def allowed(source, origin):
 
 
 def plain_fields(envelope):
-    """The last value of each field of a form body, for a Django form; empty where the body cannot be read."""
+    """The fields of a form body, for a Django form; empty where the body cannot be read."""
     try:
         body = parse_body(envelope.content_type, envelope.raw or b"")
     except Refused:
-        return {}
-    return {name: values[-1] for name, values in body.fields.items()}
+        return MultiValueDict()
+    return MultiValueDict(body.fields)
 
 
 def _facts(data):

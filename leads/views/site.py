@@ -43,8 +43,8 @@ def confirm(request, token):
 def material(request, token):
     """The file that a form was filled in for."""
     found = site.material(token)
-    name = found.source.settings.get("file") if found else ""
-    if not name or not default_storage.exists(name):
+    name = site.file_of(found.source) if found else ""
+    if not name:
         return render(request, "leads/capture/confirm.html", {"state": "no_file"}, status=404)
     if request.method == "GET":
         site.taken(found)

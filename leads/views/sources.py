@@ -1,21 +1,24 @@
 """Sources: the list, the page of one with its address and snippet, making and editing."""
 
-import json
 from datetime import timedelta
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.shortcuts import get_object_or_404, render
+from django.template import TemplateDoesNotExist
+from django.template.loader import get_template
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm.core.models import AuditEntry
-from leads.capture import ADAPTERS, PSEUDO
-from leads.capture.base import Envelope
-from leads.forms.capture import SourceForm
+from leads.capture import ADAPTERS, PSEUDO, adapter_choices, canary
+from leads.capture.base import secrets_of
+from leads.capture.form_items import items_of
+from leads.forms.sources import SourceForm
 from leads.models import Source, Submission
 from leads.services import receipt, sources
 from leads.services.ledger import by_source, daily, ledger
@@ -48,23 +51,51 @@ def index(request):
 @readers
 def source(request, key):
     found = get_object_or_404(Source.objects.select_related("origin", "consent"), key=key)
-    rows = Submission.objects.filter(source=found)
-    static = f"{settings.PUBLIC_URL}/{settings.STATIC_URL.strip('/')}/js/capture/visits.js"
+    rows, adapter = Submission.objects.filter(source=found), ADAPTERS.get(found.adapter)
     context = {
         "source": found,
-        "has_address": found.adapter in ADAPTERS,
-        "is_form": found.adapter == "web-form",
+        "adapter": adapter,
+        "kind": getattr(adapter, "LABEL", PSEUDO.get(found.adapter, found.adapter)),
+        "has_address": adapter is not None,
         "address": _address("leads:capture", found),
-        "page_address": _address("leads:form", found),
-        "visit_address": _address("leads:visit", found),
-        "script": static,
-        "open_to_all": not found.secret and found.adapter in ADAPTERS and ADAPTERS[found.adapter].NEEDS_SECRET,
+        "open_to_all": adapter is not None and adapter.NEEDS_SECRET and not found.secret,
+        "former_until": _former_until(found),
+        "guide": _guide(found),
         "last": rows.select_related("lead").defer("body", "headers").order_by("-id")[:LAST],
         "total": ledger(rows),
         "days": daily(rows.filter(received_at__gte=timezone.now() - timedelta(days=7))),
-        "settings": json.dumps(found.settings, ensure_ascii=False, indent=2) if found.settings else "",
+        "facts": sources.facts_of(found),
     }
-    return render(request, "leads/source.html", context)
+    return render(request, "leads/source.html", context | _hosted(found, adapter))
+
+
+def _hosted(source, adapter):
+    """What the page shows of a form of ours."""
+    if not getattr(adapter, "HOSTED", False) and source.adapter != "visits":
+        return {}
+    static = f"{settings.PUBLIC_URL}/{settings.STATIC_URL.strip('/')}/js/capture/visits.js"
+    return {
+        "is_form": source.adapter != "visits",
+        "items": items_of(source),
+        "page_address": _address("leads:form", source),
+        "visit_address": _address("leads:visit", source),
+        "script": static,
+    }
+
+
+def _former_until(source):
+    """Until when the former secret is accepted; None where there is none."""
+    return parse_datetime(source.settings.get("old_secret_until") or "") if len(secrets_of(source)) > 1 else None
+
+
+def _guide(source):
+    """The template that says what to paste where; "" where there is none of its own."""
+    name = f"leads/capture/guides/{source.adapter}.html"
+    try:
+        get_template(name)
+    except TemplateDoesNotExist:
+        return ""
+    return name
 
 
 def _administrators(request):
@@ -74,10 +105,13 @@ def _administrators(request):
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request, key=None):
-    """A new source, or one that is there."""
+    """A new source, first its kind; or one that is there."""
     _administrators(request)
     found = get_object_or_404(Source.objects.filter(~Q(adapter__in=PSEUDO)), key=key) if key else None
-    form = SourceForm(request.POST or None, instance=found)
+    adapter = request.GET.get("adapter", "")
+    if request.method != "POST" and not found and adapter not in ADAPTERS:
+        return render(request, "leads/source_kinds.html", {"kinds": adapter_choices()})
+    form = SourceForm(request.POST or None, request.FILES or None, instance=found, adapter=adapter)
     if request.method != "POST" or not form.is_valid():
         status = 422 if request.method == "POST" else 200
         return render(request, "leads/source_form.html", {"form": form, "source": found}, status=status)
@@ -87,15 +121,21 @@ def edit(request, key=None):
 
 
 @require_POST
-def test(request, key):
-    """Send what a provider's test looks like through the same door; it is stored as rejected(test)."""
+def rotate(request, key):
+    """A new secret, the former one accepted for a week."""
     _administrators(request)
     found = get_object_or_404(Source, key=key, adapter__in=ADAPTERS)
-    envelope = Envelope(
-        method="POST", path=reverse("leads:capture", args=[key]), content_type="application/x-www-form-urlencoded",
-        headers={"Authorization": f"Bearer {found.secret}"}, raw=b"test=test",
-    )  # fmt: skip
-    answer = receipt.receive(found, envelope)
+    sources.rotate(found, by=request.user)
+    text = _("There is a new secret; the former one is accepted for seven days.")
+    return away(request, reverse("leads:source", args=[key]), text)
+
+
+@require_POST
+def test(request, key):
+    """Send what a provider's test looks like through the same door; it is no enquiry."""
+    _administrators(request)
+    found = get_object_or_404(Source, key=key, adapter__in=ADAPTERS)
+    answer = receipt.receive(found, canary.envelope(found, reverse("leads:capture", args=[key])))
     taken = answer.status == 202
     text = _("The address works: the test has been received.") if taken else str(answer.detail)
     return away(request, reverse("leads:source", args=[key]), text, level="success" if taken else "error")

@@ -106,6 +106,9 @@ def build(rep, colleague, head, outsider, marketer, admin):
         "sequence": sequence.pk, "step": step.pk, "template": template.pk, "source": source.key,
         "lead_stage": Stage.objects.filter(pipeline__kind="lead").first().pk,
         "deal_stage": Stage.objects.filter(pipeline__kind="deal").first().pk,
+        "mapping_source": SourceFactory(key="mapped", adapter="mapping").key,
+        "event_source": SourceFactory(key="meeting", adapter="event").key,
+        "referral_source": SourceFactory(key="friends", adapter="referral").key,
         "import": Import.objects.create(source=source, file="x.csv", file_name="x.csv").pk,
     }  # fmt: skip
     actors = {

@@ -1,0 +1,161 @@
+"""A source as an administrator edits it: what every source has, and the settings that its adapter declares."""
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from leads.capture import ADAPTERS, adapter_choices
+from leads.models import Source
+from leads.models.intake import new_secret
+from leads.services import materials, sources
+
+PREFIX = "set_"  # before the names of an adapter's own settings
+MAX_VALUE = 5000
+
+
+class PlainSourceForm(forms.ModelForm):
+    """What every source has, whatever its adapter."""
+
+    class Meta:
+        model = Source
+        fields = ["name", "key", "adapter", "channel", "origin", "secret", "consent", "is_active"]
+        labels = {"origin": _("Counts as")}
+        help_texts = {
+            "key": _("Part of the address; it cannot be changed later."),
+            "secret": _("Whoever knows it may post. Empty: anybody may."),
+        }
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["adapter"] = forms.ChoiceField(label=_("Kind"), choices=adapter_choices())
+        if self.instance.pk:
+            del self.fields["key"]
+
+    def clean_key(self):
+        sources.check_key(self.cleaned_data["key"])
+        return self.cleaned_data["key"]
+
+
+class SourceForm(PlainSourceForm):
+    """With the settings, each checked by ``services.sources``; secrets are never shown again."""
+
+    origins = forms.CharField(
+        label=_("Sites that may post"), required=False,
+        help_text=_("Hosts separated by spaces: shop.example *.example.org. Empty: any."),
+    )  # fmt: skip
+    redirect = forms.URLField(
+        label=_("After sending, go to"), required=False, assume_scheme="https",
+        help_text=_("On one of the sites above. Empty: our thank-you page."),
+    )  # fmt: skip
+    answer = forms.ChoiceField(
+        label=_("Answer to forms"), required=False,
+        choices=[("", _("the thank-you page")), ("json", _("JSON, for site builders that expect no redirect"))],
+    )  # fmt: skip
+    mapping = forms.CharField(
+        label=_("Names of fields"), required=False, widget=forms.Textarea({"rows": 4, "class": "mono"}),
+        help_text=_("One a line: “their name = our field”, for example: payment[orderid] = external_id"),
+    )  # fmt: skip
+
+    def __init__(self, *args, adapter="", **kwargs):
+        super().__init__(*args, **kwargs)
+        name = self.instance.adapter or self.data.get("adapter") or adapter
+        self.module = ADAPTERS.get(name)
+        self.declared = getattr(self.module, "SETTINGS", {})
+        self.common = [
+            n for n in ("origins", "redirect", "answer", "mapping") if n in getattr(self.module, "COMMON", ())
+        ]
+        for unused in {"origins", "redirect", "answer", "mapping"} - set(self.common):
+            del self.fields[unused]
+        self._plain_fields(name)
+        stored = self.instance.settings or {}
+        for key, setting in self.declared.items():
+            self.fields[PREFIX + key] = field_of(setting, stored.get(key))
+        self.initial |= {name: value for name, value in _initial(stored).items() if name in self.fields}
+
+    def _plain_fields(self, adapter):
+        if self.instance.pk:
+            del self.fields["adapter"]  # its settings would lose their sense
+        elif self.module:
+            self.fields["adapter"].initial = adapter
+            self.fields["adapter"].widget = forms.HiddenInput()
+            self.fields["channel"].initial = getattr(self.module, "CHANNEL", None)
+            if self.module.NEEDS_SECRET:
+                self.fields["secret"].initial = new_secret()
+
+    def clean_mapping(self):
+        pairs = {}
+        for number, text in enumerate(self.cleaned_data["mapping"].splitlines(), 1):
+            path, equals, name = text.rpartition("=")
+            if text.strip() and not (equals and path.strip() and name.strip()):
+                raise ValidationError(_("Line %(number)d: write “their name = our field”."), params={"number": number})
+            if text.strip():
+                pairs[path.strip()] = name.strip()
+        return pairs
+
+    def clean(self):
+        data = super().clean()
+        before = dict(self.instance.settings or {})
+        stated = {name: data.get(name) for name in self.common}
+        if "origins" in stated:
+            stated["origins"] = (data.get("origins") or "").replace(",", " ").split()
+        after = {k: v for k, v in before.items() if k not in stated and k not in self.declared}
+        after |= {name: value for name, value in stated.items() if value}
+        for key, setting in self.declared.items():
+            if (value := self._value(key, setting, before)) not in (None, ""):
+                after[key] = value
+        self.instance.settings = after
+        try:
+            sources.check_settings(after, self.instance.adapter or data.get("adapter", ""))
+        except ValidationError as error:
+            self.add_error(None, error)
+        return data
+
+    def _value(self, key, setting, before):
+        """What is to be stored of a setting; None for what is as if it were not stated."""
+        value = self.cleaned_data.get(PREFIX + key)
+        if setting.kind == "file":
+            return before.get(key)  # a new file is kept by ``save``, when all else is right
+        if setting.secret:
+            return "" if value == "-" else value or before.get(key)
+        if setting.kind == "lines":
+            value = (value or "").strip()
+        return None if value == setting.default or not (value or setting.default) else value
+
+    def save(self, commit=True):
+        for key, setting in self.declared.items():
+            if setting.kind == "file" and (file := self.cleaned_data.get(PREFIX + key)):
+                self.instance.settings |= materials.kept(file, key, former=self.instance.settings.get(key))
+        return super().save(commit)
+
+
+def _initial(stored):
+    origins = stored.get("origins") or []
+    return {
+        "origins": origins if isinstance(origins, str) else " ".join(origins),
+        "redirect": stored.get("redirect", ""),
+        "answer": stored.get("answer", ""),
+        "mapping": "\n".join(f"{path} = {name}" for path, name in (stored.get("mapping") or {}).items()),
+    }
+
+
+def field_of(setting, stored):
+    """The form field of an adapter's Setting."""
+    given = {"label": setting.label, "help_text": setting.help, "required": False}
+    initial = setting.default if stored in (None, "") else stored
+    if setting.secret:
+        hint = _("Stored. Leave it empty to keep it, write “-” to forget it.") if stored else setting.help
+        widget = forms.PasswordInput({"autocomplete": "new-password"})
+        return forms.CharField(**given | {"help_text": hint}, max_length=MAX_VALUE, widget=widget)
+    if setting.kind == "flag":
+        return forms.BooleanField(**given, initial=initial in {True, "true", "on", "1"})
+    if setting.kind == "choice":
+        return forms.ChoiceField(**given, choices=list(setting.choices), initial=initial)
+    if setting.kind == "number":
+        return forms.IntegerField(**given, initial=initial)
+    if setting.kind == "url":
+        return forms.URLField(**given, initial=initial, assume_scheme="https", max_length=2000)
+    if setting.kind == "file":
+        return forms.FileField(**given, validators=[materials.check])
+    area = forms.Textarea({"rows": 4}) if setting.kind == "lines" else forms.TextInput()
+    text = "\n".join(map(str, initial)) if isinstance(initial, list) else initial
+    return forms.CharField(**given, initial=text, max_length=MAX_VALUE, widget=area)

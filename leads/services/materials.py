@@ -1,0 +1,29 @@
+"""Files that stand behind a form: kept under opaque names."""
+
+import uuid
+
+from django.core.exceptions import ValidationError
+from django.core.files.storage import default_storage
+from django.utils.translation import gettext as _
+
+from leads import identity
+
+FOLDER = "materials"
+MAX_SIZE = 50 * 1024 * 1024  # bytes
+
+
+def check(file):
+    if file.size > MAX_SIZE:
+        raise ValidationError(_("A file may have up to %d MB.") % (MAX_SIZE // 1024**2))
+
+
+def kept(file, key="file", *, former=""):
+    """The settings that name the stored file; the former one is forgotten."""
+    name = default_storage.save(f"{FOLDER}/{uuid.uuid4().hex}", file)
+    if former and str(former).startswith(f"{FOLDER}/"):
+        default_storage.delete(former)
+    return {
+        key: name,
+        f"{key}_name": identity.line(file.name, 120).replace("/", " ") or "file",
+        f"{key}_size": file.size,
+    }
