@@ -1,11 +1,15 @@
-"""How long clients have been waiting, for many leads at once: the working time of all their owners in five queries."""
+"""How long clients have been waiting, in the working time of the person whom each waits for: of one lead or of many,
+the working time of all their owners in five queries."""
+
+from datetime import timedelta
 
 from django.conf import settings
 from django.utils import timezone
 
 from crm.core.models import Absence, Calendar, Organisation, WorkTime
 from crm.core.recent import recent
-from leads.services.clock import LOOK_BACK
+
+LOOK_BACK = timedelta(days=60)  # a card that waits longer waits "60 days": it is not a reaction time any more
 
 
 @recent

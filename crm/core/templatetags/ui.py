@@ -10,6 +10,7 @@ from babel.dates import format_date, format_skeleton, format_time, format_timede
 from babel.numbers import format_compact_currency, format_currency, format_decimal, format_percent
 from babel.units import format_unit
 from django import template
+from django.template.loader import get_template
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html, mark_safe
@@ -73,6 +74,17 @@ def _icon(name, label, css):
         static("img/icons.svg"),
         name,
     )
+
+
+@register.simple_tag
+def fixed(name):
+    """A part of the page that says the same to everybody (it gets no context): drawn once a language."""
+    return _fixed(name)
+
+
+@kept
+def _fixed(name):
+    return get_template(name).render()
 
 
 # --- Numbers ------------------------------------------------------------------------------------------------------
