@@ -55,14 +55,17 @@ class Command(BaseCommand):
     def add_arguments(self, parser):
         parser.add_argument("--scale", default="1000,100000", help="numbers of leads, separated by commas")
         parser.add_argument("--json", default="", help="file for the figures")
+        parser.add_argument("--pages", default="", help="these pages alone, separated by commas; nothing is written")
         parser.add_argument("--inside", action="store_true", help="measure the worker's part in this process")
 
-    def handle(self, scale, **options):
+    def handle(self, scale, pages="", **options):
         if options["inside"]:
             return self.stdout.write(json.dumps(cards_made()))
         figures = {}
         for size in [int(n) for n in scale.split(",")]:
-            for cell, found in Bench(size, self.stdout.write).run().items():
+            bench = Bench(size, self.stdout.write)
+            cells = bench.run_pages(pages.split(",")) if pages else bench.run()
+            for cell, found in cells.items():
                 figures.setdefault(cell, {})[str(size)] = found
         self.table(figures)
         if options["json"]:
@@ -122,6 +125,12 @@ class Bench:
         found["import"] = self.imported()
         self.manage("shell", "-v", "0", "-c", "from crm.core.models import Job; Job.objects.all().delete()")
         return found
+
+    def run_pages(self, names):
+        self.fill()
+        with self.server():
+            self.sign_in()
+            return {name: self.page(PAGES[name]) for name in names}
 
     def manage(self, *words):
         done = subprocess.run(
