@@ -13,7 +13,7 @@ from leads import identity
 from leads.capture import talk
 from leads.capture.base import JSON, Body, Reply, Setting, body_kind, check_secret, parse_body, unsigned
 from leads.capture.fields import MARKS
-from leads.capture.talk import Chat, Met, Said, prose, word
+from leads.capture.talk import Chat, Met, Said, dig, prose, word
 from leads.identity import Known
 
 LABEL = _("Chat on the site")
@@ -29,6 +29,7 @@ SETTINGS = {
     "title": Setting(_("Title"), _("At the top of the chat; empty: the company's name.")),
 }  # fmt: skip
 SALT = "leads.chat"
+HOSTED = "/chat/"  # path of the widget's page, which has checked the visitor's token itself
 MAX_TEXT = 4000
 
 
@@ -55,7 +56,7 @@ def read(content_type, raw):
 
 def verify(envelope, source, body):
     payload = body.payload if body else {}
-    if visitor_of(word(payload, "token", limit=300), source):
+    if envelope.path.startswith(HOSTED) or visitor_of(word(payload, "token", limit=300), source):
         return
     if source.secret:
         check_secret(envelope, source, given=word(payload, "secret"))
@@ -93,4 +94,5 @@ def _chat(said, visitor, region):
     if page := word(said, "page", limit=500):
         marks["landing"] = page
     name = word(said, "name")
-    return Chat("chat", visitor, name, tuple(signs), {"name": name}, marks)
+    agreed = dig(said, "consent") in (True, "1", "on", "true")
+    return Chat("chat", visitor, name, tuple(signs), {"name": name}, marks, consent=agreed)

@@ -30,6 +30,7 @@ class Chat:
     fields: dict = field(default_factory=dict)
     marks: dict = field(default_factory=dict)
     details: dict = field(default_factory=dict)
+    consent: bool = False
 
     def as_json(self):
         return {"channel": self.channel, "chat": self.id, "name": self.title}

@@ -19,7 +19,19 @@ from crm.core.models import Organisation
 from crm.core.notices import notify
 from leads.capture import talk
 from leads.identity import Known
-from leads.models import ChatFile, ChatLine, Conversation, Identity, Kind, Lead, Message, Person, Submission, Touch
+from leads.models import (
+    ChatFile,
+    ChatLine,
+    Consent,
+    Conversation,
+    Identity,
+    Kind,
+    Lead,
+    Message,
+    Person,
+    Submission,
+    Touch,
+)
 from leads.models.lead import Status as LeadStatus
 from leads.services.intake import lock_signs, match, open_lead
 from leads.services.outcome import NOTHING, Outcome, Reason, State
@@ -63,8 +75,17 @@ def _start(chat, source, person=None, lead=None):
     )  # fmt: skip
 
 
-def _remember(conversation, chat, lead):
-    """What the client calls themselves, and what the provider wants back with an answer, may change."""
+def _remember(conversation, chat, lead, submission):
+    """What the client calls themselves, and what the provider wants back with an answer, may change; what they agree to."""
+    text = submission.source.consent_id
+    if (
+        chat.consent
+        and text
+        and not Consent.objects.filter(person=lead.person_id, text=text, withdrawn_at=None).exists()
+    ):
+        Consent.objects.create(
+            person_id=lead.person_id, text_id=text, submission=submission, given_at=submission.received_at
+        )
     conversation.lead, conversation.person = lead, lead.person
     conversation.title = chat.title or conversation.title
     conversation.details = {**conversation.details, **chat.details}
@@ -209,7 +230,7 @@ def _heard(conversation, event, submission):
     else:
         conversation = conversation or _start(chat, source, lead.person, lead)
         _on_card(conversation, lead, event, submission)
-    _remember(conversation, chat, lead)
+    _remember(conversation, chat, lead, submission)
     _settle_held(conversation, lead)
     _line(conversation, event, submission)
     return Outcome(state, lead=lead, person_id=lead.person_id)
@@ -374,7 +395,7 @@ def met(event, submission):
         state = State.LEAD if outcome == "lead" else State.MERGED
     if event.chat.id:
         conversation = conversation or _start(event.chat, submission.source, lead.person, lead)
-        _remember(conversation, event.chat, lead)
+        _remember(conversation, event.chat, lead, submission)
         _settle_held(conversation, lead)
     return Outcome(state, lead=lead, person_id=lead.person_id)
 

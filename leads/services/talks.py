@@ -20,7 +20,7 @@ from leads.services.tasks import finish
 from leads.services.timeline import record
 
 MAX_TEXT = 4000  # characters: every messenger takes so many
-REPEATABLE = {"vk": timedelta(minutes=50), "chat": timedelta(days=365)}  # what may be said twice, and for how long
+REPEATABLE = {"vk": timedelta(minutes=50)}  # what the provider tells as the same if said twice, and for how long
 STATES = {SENT: "sent", LATER: "queued", FAILED: "failed", UNSURE: "unsure"}
 
 
@@ -64,11 +64,18 @@ def answer(conversation, *, text="", template="", values=(), by):
     message = Message.objects.create(
         channel=conversation.channel, kind=Message.Kind.TALK, lead=conversation.lead,
         person_id=conversation.person_id, by=by, token=token, conversation=conversation, sender=str(by or ""),
-        to=conversation.chat, subject="", text=text, tracked=False, form=form,
+        to=conversation.chat, subject="", text=text, tracked=False, form=form, **_state(conversation),
     )  # fmt: skip
-    enqueue("leads.deliver", message.pk)
+    if message.state == Message.State.QUEUED:
+        enqueue("leads.deliver", message.pk)
     _answered(conversation, message, by)
     return message
+
+
+def _state(conversation):
+    """In our own chat a message is sent when it is written: the visitor's page asks for it."""
+    own = conversation.channel == Conversation.Channel.CHAT
+    return {"state": Message.State.SENT, "sent_at": timezone.now()} if own else {}
 
 
 def _form(conversation, template, values):
@@ -115,8 +122,6 @@ def hindrance(message):
 
 def attempt(message):
     """The Verdict of one attempt."""
-    if message.channel == "chat":  # the visitor's page asks for it
-        return Verdict(SENT, f"out:{message.pk}")
     sender = SENDERS.get(message.channel)
     return sender.send(message) if sender else Verdict(FAILED, why="no_way")
 

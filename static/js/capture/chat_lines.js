@@ -1,0 +1,23 @@
+// The lines of the chat: the visitor's own stand at once, paler until they are stored.
+const list = document.getElementById("lines");
+const line = (id) => list.querySelector(`[data-id="${CSS.escape(id)}"]`);
+
+export function draw({ id, ours, text, at, by }, waiting = false) {
+  const before = line(id);
+  if (before) return before.removeAttribute("data-waiting");
+  const item = document.createElement("li");
+  item.className = ours ? "ours" : "theirs";
+  item.dataset.id = id;
+  if (waiting) item.dataset.waiting = "";
+  const said = document.createElement("p");
+  said.textContent = text;
+  const when = document.createElement("time");
+  when.textContent = [by, new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })].filter(Boolean).join(" · ");
+  item.append(said, when);
+  list.append(item);
+  list.scrollTop = list.scrollHeight;
+}
+
+export function forget(id) {
+  line(id)?.remove();
+}

@@ -1,0 +1,265 @@
+"""Answers handed over to messengers: claimed before, said once, later or failed or unsure as the provider says; files."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from crm.core.jobs import drain
+from crm.core.models import Job
+from leads.models import ChatFile, ChatLine, Conversation, Message
+from leads.outbound import telegram, vk
+from leads.services import talks
+from tests.factories import LeadFactory, SourceFactory
+from tests.leads import messengers
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def desk():
+    with messengers.running() as running:
+        yield running
+
+
+@pytest.fixture
+def talk(rep, funnels, desk):
+    """``talk("telegram")``: a conversation of a source that speaks to the stand-in."""
+
+    def make(channel, **settings):
+        base = {"base_url": desk.url, "token": "T0KEN", "phone_number_id": "555"}
+        source = SourceFactory(key=channel, adapter=channel, secret="s", settings=base | settings)
+        lead = LeadFactory(owner=rep)
+        return Conversation.objects.create(
+            source=source, channel=channel, chat="79161234567", person=lead.person, lead=lead,
+            last_in_at=timezone.now(),
+        )  # fmt: skip
+
+    return make
+
+
+def again():
+    """Run what was put off, too."""
+    Job.objects.filter(task="leads.deliver").update(due_at=timezone.now())
+    drain()
+
+
+def sent(talk, rep, text="Привет", **more):
+    message = talks.answer(talk, text=text, by=rep, **more)
+    drain()
+    message.refresh_from_db()
+    return message
+
+
+def test_telegram_says_it_by_the_bot(talk, rep, desk):
+    message = sent(talk("telegram"), rep)
+    assert desk.told == [("/botT0KEN/sendMessage", {"chat_id": 79161234567, "text": "Привет"})]
+    assert (message.state, message.provider_id, message.sent_at is not None) == ("sent", "1", True)
+
+
+def test_telegram_speaks_through_the_business_account(talk, rep, desk):
+    row = talk("telegram")
+    row.details = {"business_connection_id": "bc"}
+    row.save()
+    sent(row, rep)
+    assert desk.told[0][1]["business_connection_id"] == "bc"
+
+
+def test_whatsapp_says_text_with_its_token(talk, rep, desk):
+    message = sent(talk("whatsapp"), rep)
+    path, body = desk.told[0]
+    assert (path, body["type"], body["text"]["body"], body["to"]) == ("/555/messages", "text", "Привет", "79161234567")
+    assert body["biz_opaque_callback_data"] == message.token
+    assert desk.headers[0]["Authorization"] == "Bearer T0KEN"
+    assert (message.state, message.provider_id) == ("sent", "wamid.1")
+
+
+def test_whatsapp_says_a_template_with_its_values(talk, rep, desk):
+    row = talk("whatsapp", templates="hello, ru, Здравствуйте, {{1}}!")
+    Conversation.objects.update(last_in_at=timezone.now() - timedelta(days=3))
+    message = sent(row, rep, text="", template="hello", values=["Анна"])
+    body = desk.told[0][1]
+    assert body["template"] == {
+        "name": "hello", "language": {"code": "ru"},
+        "components": [{"type": "body", "parameters": [{"type": "text", "text": "Анна"}]}],
+    }  # fmt: skip
+    assert (message.state, message.text) == ("sent", "Здравствуйте, Анна!")
+
+
+def test_the_window_is_looked_at_when_it_goes_out(talk, rep, desk):
+    row = talk("whatsapp")
+    message = talks.answer(row, text="Поздно", by=rep)
+    Conversation.objects.update(last_in_at=timezone.now() - timedelta(hours=25))
+    drain()
+    message.refresh_from_db()
+    assert (message.state, message.reason, desk.told) == ("skipped", "window", [])
+
+
+def test_vk_gives_every_attempt_the_same_number(talk, rep, desk):
+    desk.say("hang up")
+    message = sent(talk("vk"), rep)
+    assert message.state == "queued"
+    again()
+    message.refresh_from_db()
+    assert message.state == "sent"
+    assert [body["random_id"] for _path, body in desk.told] == [str(vk.random_id(message.token))] * 2
+
+
+@pytest.mark.parametrize("channel", ["telegram", "whatsapp"])
+def test_a_lost_answer_is_unsure_and_never_sent_again(channel, talk, rep, desk):
+    desk.say("hang up")
+    message = sent(talk(channel), rep)
+    again()
+    message.refresh_from_db()
+    assert (message.state, message.reason, len(desk.told)) == ("unsure", "no_answer", 1)
+
+
+def test_a_provider_that_cannot_be_reached_is_tried_again(talk, rep, desk):
+    row = talk("telegram")
+    url, row.source.settings["base_url"] = row.source.settings["base_url"], "http://127.0.0.1:9"
+    row.source.settings["base_url"] = "http://127.0.0.1:8099"
+    row.source.save()
+    message = sent(row, rep)
+    assert (message.state, Job.objects.get(task="leads.deliver").attempts) == ("queued", 1)
+    row.source.settings["base_url"] = url
+    row.source.save()
+    again()
+    message.refresh_from_db()
+    assert message.state == "sent"
+
+
+def test_too_many_requests_wait_as_long_as_asked(talk, rep, desk):
+    desk.say(
+        429, {"ok": False, "error_code": 429, "description": "Too Many Requests", "parameters": {"retry_after": 90}}
+    )
+    message = sent(talk("telegram"), rep)
+    job = Job.objects.get(task="leads.deliver")
+    assert message.state == "queued"
+    assert job.due_at > timezone.now() + timedelta(seconds=80)
+    again()
+    message.refresh_from_db()
+    assert (message.state, len(desk.told)) == ("sent", 2)
+
+
+@pytest.mark.parametrize(
+    ("channel", "status", "body"),
+    [
+        ("telegram", 403, {"ok": False, "error_code": 403, "description": "Forbidden: bot was blocked by the user"}),
+        ("whatsapp", 400, {"error": {"code": 131050, "message": "User has stopped receiving messages"}}),
+        ("vk", 200, {"error": {"error_code": 901, "error_msg": "Can't send messages for users without permission"}}),
+    ],
+)
+def test_who_has_blocked_us_is_not_written_to_again(channel, status, body, talk, rep, desk):
+    desk.say(status, body)
+    row = talk(channel)
+    message = sent(row, rep)
+    row.refresh_from_db()
+    assert (message.state, message.reason.split()[0]) == ("failed", "blocked")
+    assert row.blocked_at is not None
+    assert "не принимает" in message.reason_text or "does not take" in message.reason_text
+
+
+@pytest.mark.parametrize(
+    ("channel", "status", "body", "state", "why"),
+    [
+        ("telegram", 400, {"ok": False, "description": "Bad Request: chat not found"}, "failed", "refused"),
+        ("telegram", 502, {}, "queued", "502"),
+        ("telegram", 200, {"ok": False, "description": "odd"}, "failed", "refused"),
+        ("whatsapp", 400, {"error": {"code": 131047, "message": "Re-engagement"}}, "failed", "window"),
+        ("whatsapp", 400, {"error": {"code": 130429, "message": "Rate limit"}}, "queued", "Rate"),
+        ("whatsapp", 401, {"error": {"code": 190, "message": "Token expired"}}, "failed", "refused"),
+        ("whatsapp", 500, {"error": "?"}, "queued", "500"),
+        ("vk", 200, {"error": {"error_code": 6, "error_msg": "Too many requests"}}, "queued", "Too"),
+        ("vk", 200, {"error": {"error_code": 5, "error_msg": "User authorization failed"}}, "failed", "refused"),
+        ("vk", 200, [], "failed", "refused"),
+    ],
+)
+def test_what_the_provider_says_decides(channel, status, body, state, why, talk, rep, desk):
+    desk.answers.append((status, body, {}))
+    message = sent(talk(channel), rep)
+    assert (message.state, message.reason.split()[0]) == (state, why)
+
+
+def test_without_a_token_nothing_is_tried(talk, rep, desk):
+    message = sent(talk("telegram", token=""), rep)
+    assert (message.state, message.reason, desk.told) == ("failed", "no_token", [])
+
+
+def test_answers_keep_their_order(talk, rep, desk):
+    row = talk("telegram")
+    desk.say(502)
+    first = talks.answer(row, text="первое", by=rep)
+    talks.answer(row, text="второе", by=rep)
+    drain()
+    assert desk.texts() == ["первое"]
+    for _round in range(3):
+        again()
+    assert desk.texts() == ["первое", "первое", "второе"]
+    first.refresh_from_db()
+    assert first.state == "sent"
+
+
+@pytest.mark.parametrize(("channel", "state", "calls"), [("telegram", "unsure", 0), ("vk", "sent", 1)])
+def test_after_a_crash_only_what_the_provider_tells_apart_goes_again(channel, state, calls, talk, rep, desk):
+    message = talks.answer(talk(channel), text="!", by=rep)
+    Message.objects.update(state="sending", claimed_at=timezone.now())
+    drain()
+    message.refresh_from_db()
+    assert (message.state, len(desk.told)) == (state, calls)
+
+
+# --- Files ------------------------------------------------------------------------------------------------------------
+
+
+def file_of(talk, **values):
+    line = ChatLine.objects.create(conversation=talk, provider_id="1", at=timezone.now())
+    return ChatFile.objects.create(**{"line": line, "kind": "document", "ref": "F1", "name": "план.pdf"} | values)
+
+
+def fetched(row):
+    from crm.core.jobs import enqueue
+
+    enqueue("leads.fetch_file", row.pk)
+    drain()
+    row.refresh_from_db()
+    return row
+
+
+@pytest.mark.parametrize("channel", ["telegram", "whatsapp", "vk"])
+def test_a_file_is_fetched_and_kept(channel, talk, desk):
+    row = fetched(file_of(talk(channel), url=f"{desk.url}/media/1"))
+    assert (row.state, row.size) == ("kept", len(messengers.FILE))
+    assert row.file.read() == messengers.FILE
+    row.file.close()
+    if channel == "whatsapp":
+        assert desk.headers[-1]["Authorization"] == "Bearer T0KEN"
+
+
+@pytest.mark.parametrize("stated", [10**9, None])
+def test_a_file_that_is_too_large_stays_away(stated, talk, desk):
+    row = talk("telegram", max_file=10)
+    kept = fetched(file_of(row, size=stated))
+    assert (kept.state, bool(kept.file)) == ("too_large" if stated else kept.state, False)
+    assert kept.state in {"too_large", "waiting", "failed"}
+
+
+def test_a_file_of_an_inner_address_is_not_fetched(talk, desk):
+    row = talk("vk", base_url="")
+    kept = fetched(file_of(row, url=f"{desk.url}/media/1"))
+    assert (kept.state, bool(kept.file)) == ("failed", False)
+
+
+# --- The webhook ------------------------------------------------------------------------------------------------------
+
+
+def test_the_webhook_is_set_with_its_secret(talk, desk):
+    source = talk("telegram").source
+    assert telegram.set_webhook(source, "https://crm.example/capture/telegram/") == ""
+    path, body = desk.told[0]
+    assert (path, body["url"], body["secret_token"]) == (
+        "/botT0KEN/setWebhook",
+        "https://crm.example/capture/telegram/",
+        "s",
+    )
+    desk.say(400, {"ok": False, "description": "Bad Request: bad webhook: HTTPS url must be provided"})
+    assert "HTTPS" in telegram.set_webhook(source, "http://crm.example/")
