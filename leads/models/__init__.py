@@ -7,6 +7,7 @@ from .intake import ConsentText, Origin, Source, Submission, Touch
 from .interactions import Interaction, Kind
 from .lead import Assignment, Band, Lead, Qualification, StageMove, Status
 from .mail import IncomingLetter, LetterFile, MailFolder, MailNews
+from .merging import Merge, NotSame, Tombstone
 from .messages import Engagement, Message, MessageLink, Suppression, Template
 from .people import Company, Consent, Identity, Person
 from .tasks import Task, TaskFeed
@@ -39,8 +40,10 @@ __all__ = [
     "LetterFile",
     "MailFolder",
     "MailNews",
+    "Merge",
     "Message",
     "MessageLink",
+    "NotSame",
     "Origin",
     "PageView",
     "Person",
@@ -56,6 +59,7 @@ __all__ = [
     "Task",
     "TaskFeed",
     "Template",
+    "Tombstone",
     "Touch",
     "WatchedFile",
 ]

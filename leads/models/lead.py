@@ -97,6 +97,9 @@ class Lead(RefreshMixin, models.Model):
     waiting_since = models.DateTimeField(null=True)  # the speed-to-lead clock runs; null: answered
     answered_at = models.DateTimeField(null=True)  # first human touch after the enquiry
     next_step_at = models.DateTimeField(null=True)  # soonest open task
+    merged_into = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="+", editable=False, db_index=False
+    )
     is_imported = models.BooleanField(default=False)  # came by a list: greeted by nobody, no clock
 
     search = models.GeneratedField(
@@ -162,6 +165,7 @@ class Lead(RefreshMixin, models.Model):
                 name="leads_lead_pool",
             ),
             models.Index(fields=["person", "-id"], name="leads_lead_person"),
+            models.Index(fields=["merged_into"], condition=Q(merged_into__isnull=False), name="leads_lead_merged"),
             models.Index(fields=["email"], condition=~Q(email=""), name="leads_lead_email"),
         ]
 

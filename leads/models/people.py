@@ -48,11 +48,17 @@ class Person(models.Model):
     preferences = models.TextField(_("preferences"), blank=True)
     owner = models.ForeignKey("core.User", models.SET_NULL, null=True, blank=True, related_name="clients")
     created_at = models.DateTimeField(db_default=Now())
+    merged_into = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="+", editable=False, db_index=False
+    )
 
     objects = VisibleThroughLeads.as_manager()
 
     class Meta:
         verbose_name, verbose_name_plural = _("person"), _("people")
+        indexes = [
+            models.Index(fields=["merged_into"], condition=Q(merged_into__isnull=False), name="leads_person_merged")
+        ]
 
     def __str__(self):
         return self.name or _("Unnamed")

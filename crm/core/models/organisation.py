@@ -26,6 +26,15 @@ class Organisation(models.Model):
     reaction_minutes = models.PositiveIntegerField(
         _("reaction norm, working minutes"), default=15, validators=[MinValueValidator(1), MaxValueValidator(10_000)]
     )
+    role_mailboxes = models.TextField(
+        _("mailboxes of many people"), blank=True,
+        default="info sales office mail contact hello admin support zakaz order buh hr reception pochta zakupki",
+        help_text=_("Names before the @, by spaces: one letter from there says nothing about who wrote it."),
+    )  # fmt: skip
+    shared_phones = models.TextField(
+        _("phones of many people"), blank=True,
+        help_text=_("Switchboards, by commas: who calls from there is known by a second sign only."),
+    )  # fmt: skip
     missed_call_minutes = models.PositiveIntegerField(_("task after an enquiry, minutes"), default=15)
 
     class Meta:
