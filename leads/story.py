@@ -15,7 +15,19 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_lazy
 
 from crm.core.templatetags.ui import num, phone
-from leads.models import Assignment, Band, Kind, Lead, Message, Person, Qualification, StageMove, Suppression
+from leads.models import (
+    Assignment,
+    Band,
+    Conversation,
+    IncomingLetter,
+    Kind,
+    Lead,
+    Message,
+    Person,
+    Qualification,
+    StageMove,
+    Suppression,
+)
 
 # kind → (look, icon); the look is the data-kind that timeline.css colours.
 LOOKS = {
@@ -126,6 +138,7 @@ class Entry:
     pairs: list = field(default_factory=list)
     changes: list = field(default_factory=list)
     visits: list = field(default_factory=list)
+    letter: int = 0  # the key of a client's letter
     call: object = None  # of the exchange: with a recording, and to be said more of
 
 
@@ -204,6 +217,52 @@ def _letter(entry, details, names):
         entry.pairs.append((_("Link"), url))
     if details.get("is_human") is False or details.get("human") is False:
         entry.badge = _("by a machine")
+
+
+def _letter_in(entry, details, names):
+    """What came by mail: its subject, what is odd about it, how many files."""
+    subject = details.get("subject", "")
+    entry.letter = details.get("letter") or 0
+    if subject:
+        entry.head = _headed(entry.head, subject)
+    odd = [_("from a stranger")] * bool(details.get("mismatch")) + [_("under a colleague's address")] * bool(
+        details.get("claimed")
+    )
+    sort = details.get("sort", "human")
+    words = dict(IncomingLetter.Sort.choices)
+    entry.badge = ", ".join([*odd, *([str(words[sort])] if sort in {"calendar", "encrypted"} else [])])
+    entry.tone = "warning" if odd else "neutral"
+    if files := details.get("files"):
+        entry.note = ngettext("%d file", "%d files", files) % files
+
+
+BOUNCES = {
+    "hard": (gettext_lazy("no such address"), "danger"),
+    "soft": (gettext_lazy("not now"), "warning"),
+}
+
+
+def _bounced(entry, details, names):
+    _letter(entry, {}, names)
+    entry.letter = details.get("letter") or 0
+    entry.badge, entry.tone = BOUNCES.get(details.get("severity"), ("", "warning"))
+    if said := details.get("said"):
+        entry.pairs.append((_("What the server said"), said))
+
+
+def _talk(entry, details, names):
+    """A message in a messenger: by which, and what became of ours."""
+    entry.note = str(dict(Conversation.Channel.choices).get(details.get("channel"), ""))
+    if author := details.get("author"):
+        entry.note = f"{entry.note} · {author}"
+    if message := entry.row.message:
+        entry.badge = message.get_delivery_display() if message.delivery else message.get_state_display()
+        bad = message.delivery == "failed" or message.state != "sent"
+        entry.tone = MESSAGE_TONES.get("failed" if message.delivery == "failed" else message.state, "neutral")
+        if bad and message.reason:
+            entry.pairs.append((_("Reason"), message.reason_text))
+    if files := details.get("files"):
+        entry.pairs.append((_("Files"), str(files)))
 
 
 def _reactions(message):
@@ -335,10 +394,13 @@ def _unsubscribed(entry, details, names):
 def _enquiry(entry, details, names):
     submission = entry.row.submission
     parsed = submission.parsed if submission and isinstance(submission.parsed, dict) else {}
-    entry.note = str(details.get("source") or (submission.source if submission else ""))
+    entry.note, entry.letter = (
+        str(details.get("source") or (submission.source if submission else "")),
+        details.get("letter", 0),
+    )
     if details.get("returning"):
         entry.badge, entry.tone = _("came back"), "success"
-    fields = {name: value for name, value in parsed.items() if name not in {"identities", "marks", "consent"}}
+    fields = {name: value for name, value in parsed.items() if name not in {"identities", "marks", "consent", "events"}}
     entry.pairs = [*_plain(fields), *_plain(parsed.get("marks"))]
     for label, values in (
         (_("Said otherwise"), details.get("conflicts")),
@@ -392,6 +454,12 @@ TELLERS = {
     Kind.EMAIL_OUT: _letter,
     Kind.EMAIL_OPENED: _letter,
     Kind.EMAIL_CLICKED: _letter,
+    Kind.EMAIL_IN: _letter_in,
+    Kind.REPLIED: _letter_in,
+    Kind.AUTO_REPLY: _letter_in,
+    Kind.BOUNCED: _bounced,
+    Kind.MESSAGE_IN: _talk,
+    Kind.MESSAGE_OUT: _talk,
     Kind.PAGE_VIEW: _view,
     Kind.STAGE_MOVED: _stage,
     Kind.OWNER_CHANGED: _owner,

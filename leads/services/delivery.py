@@ -203,14 +203,23 @@ def _thread_headers(message):
     """A letter with the same subject as the last one to this client continues it."""
     if message.lead_id is None or message.kind == Message.Kind.NOTICE:
         return {}
-    bare = re.sub(r"^\s*((re|fwd?|отв|на)\s*:\s*)+", "", message.subject, flags=re.I)
-    former = Message.objects.filter(lead=message.lead_id, state=State.SENT, pk__lt=message.pk).exclude(
-        kind__in=[Message.Kind.NOTICE, Message.Kind.TALK]
-    )
-    last = former.filter(subject__iendswith=bare).order_by("-pk").first() if bare else None
-    if last is None:
+    bare = re.sub(r"^\s*((re|fwd?|aw|sv|отв|на)\s*:\s*)+", "", message.subject, flags=re.I)
+    if not bare:
         return {}
-    return {"In-Reply-To": message_id(last), "References": message_id(last)}
+    theirs = message.lead.letters.filter(subject__iendswith=bare).exclude(message_id="").order_by("-pk").first()
+    former = Message.objects.filter(lead=message.lead_id, state=State.SENT, pk__lt=message.pk, subject__iendswith=bare)
+    last = former.exclude(kind__in=[Message.Kind.NOTICE, Message.Kind.TALK]).order_by("-pk").first()
+    if theirs and (last is None or theirs.created_at > last.created_at):
+        return _answer_headers(theirs)
+    return {"In-Reply-To": message_id(last), "References": message_id(last)} if last else {}
+
+
+def _answer_headers(letter):
+    """RFC 5322, 3.6.4: the thread of the client's letter goes on."""
+    ids = [i for i in [*letter.references[-10:], letter.message_id] if re.fullmatch(r"[!-;=?-~]{1,250}", i)]
+    if not ids or ids[-1] != letter.message_id:
+        return {}
+    return {"In-Reply-To": f"<{ids[-1]}>", "References": " ".join(f"<{i}>" for i in ids)}
 
 
 def _way_out_headers(message):

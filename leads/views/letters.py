@@ -1,5 +1,7 @@
 """Letters: written from the card, read in the local mailbox, settled by a person where nobody knows."""
 
+import re
+
 from csp.decorators import csp
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Q
@@ -26,7 +28,7 @@ LETTER_CSP = {"default-src": ["'none'"], "style-src": ["'unsafe-inline'"], "fram
 @require_http_methods(["GET", "POST"])
 def new(request, pk):
     lead = worked(request, pk)
-    form = LetterForm(request.POST or None, lead=lead)
+    form = LetterForm(request.POST or None, lead=lead, initial=_answering(request, lead))
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         letters.write(
@@ -37,6 +39,16 @@ def new(request, pk):
     context = {"form": form, "lead": lead, "action": reverse("leads:letter_new", args=[lead.pk])}
     context["opted_out"] = bool(lead.email) and optouts.is_opted_out(lead.email)
     return answers.dialog(request, "leads/letter_new.html", context, invalid=request.method == "POST")
+
+
+def _answering(request, lead):
+    """Subject of the answer to one of the client's letters; by it the answer stays in the thread (see delivery)."""
+    key = request.GET.get("answers", "")
+    letter = lead.letters.filter(pk=int(key)).first() if _is_key(key) else None
+    if letter is None:
+        return {}
+    bare = re.sub(r"^\s*((re|aw|sv|отв|на)\s*:\s*)+", "", letter.subject, flags=re.IGNORECASE)
+    return {"subject": f"Re: {bare}"[:200]}
 
 
 @require_GET

@@ -18,6 +18,8 @@ from leads.models import (
     Dialling,
     Identity,
     Import,
+    IncomingLetter,
+    LetterFile,
     Message,
     PageView,
     Task,
@@ -73,6 +75,7 @@ def bundle(label, owner, sequence, source):
         "enrolment": Enrolment.objects.create(sequence=sequence, lead=lead).pk,
         "call": Call.objects.create(source=source, external_id=mark, person=person, lead=lead, recording=mark).pk,
         **_talk(mark, lead, source),
+        **_letter(mark, lead, source),
     }  # fmt: skip
     if owner:
         params["view"] = SavedView.objects.create(user=owner, page="leads:list", name=mark).pk
@@ -95,6 +98,17 @@ def _talk(mark, lead, source):
     return {"talk": talk.pk, "chat_file": file.pk}
 
 
+def _letter(mark, lead, source):
+    """What the client wrote by mail, with a file."""
+    letter = IncomingLetter.objects.create(
+        key=mark, source=source, lead=lead, person=lead.person, sort="human", subject=mark, text=mark, html=f"<p>{mark}</p>",
+        at=timezone.now(),
+    )  # fmt: skip
+    file = LetterFile(letter=letter, position=0, name=f"{mark}.txt", state="kept")
+    file.file.save("x", ContentFile(mark.encode()))
+    return {"letter": letter.pk, "letter_file": file.pk}
+
+
 def build(rep, colleague, head, outsider, marketer, admin):
     source, template = SourceFactory(key="door"), Template.objects.create(name="Letter", subject="s", body="b")
     sequence = Sequence.objects.create(name="Chain")
@@ -107,6 +121,7 @@ def build(rep, colleague, head, outsider, marketer, admin):
         "lead_stage": Stage.objects.filter(pipeline__kind="lead").first().pk,
         "deal_stage": Stage.objects.filter(pipeline__kind="deal").first().pk,
         "mapping_source": SourceFactory(key="mapped", adapter="mapping").key,
+        "mailbox": SourceFactory(key="box", adapter="imap").key,
         "event_source": SourceFactory(key="meeting", adapter="event").key,
         "referral_source": SourceFactory(key="friends", adapter="referral").key,
         "import": Import.objects.create(source=source, file="x.csv", file_name="x.csv").pk,

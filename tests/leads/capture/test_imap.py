@@ -1,16 +1,23 @@
 """Mailboxes: read by a cursor, every letter stored before it moves; cut, numbered anew, read by ten at once."""
 
+import random
 import threading
 
 import pytest
-from django.db import connection
+from django.core.exceptions import ValidationError
+from django.core.management import call_command
+from django.db import close_old_connections
+from django.urls import reverse
 
 from crm.core.jobs import drain
+from crm.core.models import Job
 from leads import imap
-from leads.models import IncomingLetter, Lead, MailFolder, Source, Submission
+from leads.models import IncomingLetter, Lead, LetterFile, MailFolder, Source, Submission
 from leads.services import mailboxes, sources
 from tests.leads.capture import postbox
 from tests.leads.capture.postbox import letter, put
+
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +33,9 @@ def port(server):
         link.select("INBOX")
         link.store("1:*", "+FLAGS", "\\Deleted")
         link.expunge()
+        link.close()
         for row in link.list()[1]:
-            name = row.decode().rsplit('"', 2)[-2] if row and row.endswith(b'"') else row.decode().split()[-1]
+            name = row.decode().split('"/" ')[-1].strip('"')
             if name.upper() != "INBOX":
                 link.delete(f'"{name}"')
     return server
@@ -35,12 +43,11 @@ def port(server):
 
 def mailbox(port, key="info", **more):
     stated = {"host": "127.0.0.1", "port": port, "tls": "none", "user": postbox.USER, "password": postbox.PASSWORD}
-    return sources.add(key=key, adapter="imap", name="Mailbox", settings=stated | more)
+    return sources.add(key=key, adapter="imap", name=key, settings=stated | more)
 
 
-def states(source=None):
-    rows = Submission.objects.order_by("pk")
-    return list((rows.filter(source=source) if source else rows).values_list("state", "reason"))
+def states():
+    return list(Submission.objects.order_by("pk").values_list("state", "reason"))
 
 
 @pytest.fixture
@@ -49,7 +56,6 @@ def box(port, funnels, settings):
     return mailbox(port)
 
 
-@pytest.mark.django_db(transaction=True)
 def test_a_letter_of_a_stranger_is_a_lead(port, box):
     put(port, letter("Нужна кофемашина.\n\n-- \nПётр, +7 916 123-45-67"))
     assert mailboxes.poll(box) == {"stored": 1, "skipped": 0, "more": False}
@@ -65,5 +71,184 @@ def test_a_letter_of_a_stranger_is_a_lead(port, box):
         "Нужна кофемашина.",
         "--\nПётр, +7 916 123-45-67",
     )
-    assert bytes(Submission.objects.get().body).startswith(b"From:")
     assert mailboxes.poll(box) == {"stored": 0, "skipped": 0, "more": False}
+    with postbox.logged_in(port) as link:  # nothing was marked
+        link.select("INBOX", readonly=True)
+        assert link.search(None, "UNSEEN")[1] == [b"1"]
+
+
+def test_the_same_letter_in_two_folders_and_two_mailboxes_is_one_event(port, box):
+    one = letter().as_bytes()
+    put(port, one)
+    put(port, b"Received: by mx2\r\n" + one, folder="Sales")  # delivered twice: other bytes, the same letter
+    twin = mailbox(port, key="twin", folders="INBOX, Sales")
+    mailboxes.poll(box)
+    mailboxes.poll(twin)
+    drain()
+    assert Lead.objects.count() == IncomingLetter.objects.count() == 1
+    assert states() == [("lead", ""), ("merged", "same"), ("merged", "same")]
+
+
+def test_a_folder_that_is_numbered_anew_is_read_again_without_doubles(port, box):
+    box.settings = box.settings | {"folders": "Sales"}
+    letters = [letter(f"{n}", sender=f"c{n}@client.ru") for n in range(5)]
+    put(port, *letters, folder="Sales")
+    mailboxes.poll(box)
+    before = MailFolder.objects.get(name="Sales").uidvalidity
+    with postbox.logged_in(port) as link:
+        link.delete("Sales")
+    put(port, *letters, letter("new", sender="new@client.ru"), folder="Sales")
+    assert mailboxes.poll(box) == {"stored": 1, "skipped": 5, "more": False}
+    drain()
+    assert MailFolder.objects.get(name="Sales").uidvalidity != before
+    assert sorted(Lead.objects.values_list("email", flat=True)) == sorted(
+        [*(f"c{n}@client.ru" for n in range(5)), "new@client.ru"]
+    )
+
+
+def test_a_connection_that_is_cut_anywhere_loses_nothing_and_doubles_nothing(port, box, monkeypatch):
+    """The proxy hangs up after N bytes of the server's, N growing by chance; in the end every letter is one receipt."""
+    monkeypatch.setattr(mailboxes, "BATCH", 3)
+    put(port, *[letter(f"{n} " * 300, sender=f"c{n}@client.ru") for n in range(20)])
+    proxy, chance = postbox.Proxy(port), random.Random(7)
+    Source.objects.filter(pk=box.pk).update(settings=box.settings | {"port": proxy.port})
+    box.refresh_from_db()
+    try:
+        broken, most = 0, 900
+        for _attempt in range(200):
+            proxy.limit = chance.randint(most // 2, most)
+            most += 400
+            folder = MailFolder.objects.filter(source=box).first()
+            stored = Submission.objects.count()
+            assert stored == (folder.stored if folder else 0)  # the cursor and the receipts agree at every moment
+            try:
+                mailboxes.poll(box)
+            except imap.Broken:
+                broken += 1
+            else:
+                break
+    finally:
+        proxy.close()
+    assert broken > 5
+    assert Submission.objects.count() == 20
+    drain()
+    assert Lead.objects.count() == 20
+
+
+def test_ten_readers_at_once_take_each_letter_once(port, box):
+    put(port, *[letter(f"{n}", sender=f"c{n}@client.ru") for n in range(30)])
+    reports = []
+
+    def read():
+        try:
+            reports.append(mailboxes.poll(box)["stored"])
+        except mailboxes.Busy:
+            reports.append("busy")
+        finally:
+            close_old_connections()
+
+    threads = [threading.Thread(target=read) for _n in range(10)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert sum(r for r in reports if r != "busy") == Submission.objects.count() == 30
+    assert "busy" in reports
+
+
+def test_one_letter_that_cannot_be_read_stops_nobody(port, box, monkeypatch):
+    good = [letter(f"{n}", sender=f"c{n}@client.ru") for n in range(4)]
+    put(port, *good[:2], b"\x00\x01\x02 no letter at all\r\n\r\n\xff\xfe", *good[2:])
+    mailboxes.poll(box)
+    drain()
+    assert states() == [("lead", ""), ("lead", ""), ("rejected", "unparseable"), ("lead", ""), ("lead", "")]
+
+
+def test_of_a_letter_that_is_too_large_the_beginning_is_kept(port, box):
+    box.settings = box.settings | {"max_letter": 20_000}
+    big = letter("Нужна машина, чертежи во вложении.")
+    big.add_attachment(b"\x00" * 100_000, maintype="application", subtype="zip", filename="a.zip")
+    put(port, big)
+    mailboxes.poll(box)
+    drain()
+    row = Submission.objects.get()
+    assert (row.state, row.warnings[-1]) == ("lead", "cut")
+    assert bytes(row.body[:12]).startswith(b"X-Crm-Cut: ")
+    assert Lead.objects.get().need.endswith("Нужна машина, чертежи во вложении.")
+
+
+def test_old_letters_are_left_at_the_first_look(port, box):
+    with postbox.logged_in(port) as link:
+        link.append("INBOX", None, '"01-Jan-2020 12:00:00 +0000"', letter("old", sender="old@client.ru").as_bytes())
+    put(port, letter("new", sender="new@client.ru"))
+    mailboxes.poll(box)
+    drain()
+    assert list(Lead.objects.values_list("email", flat=True)) == ["new@client.ru"]
+
+
+def test_files_are_laid_down_under_names_that_say_nothing(port, box):
+    big = letter()
+    names = ["../../etc/passwd", "invoice.pdf.exe", 'a"; filename="x.html', "‮fdp.exe", "CON", "смета.xlsx"]
+    for name in names:
+        big.add_attachment(b"<script>alert(1)</script>", maintype="text", subtype="html", filename=name)
+    put(port, big)
+    mailboxes.poll(box)
+    drain()
+    rows = list(LetterFile.objects.order_by("position"))
+    assert [r.name for r in rows] == [
+        "passwd",
+        "invoice.pdf.exe",
+        "a__ filename=_x.html",
+        "fdp.exe",
+        "_CON",
+        "смета.xlsx",
+    ]
+    assert {r.state for r in rows} == {"kept"}
+    assert all(r.file.name.split("/")[0] == "letters" and "." not in r.file.name for r in rows)
+    assert rows[0].file.read() == b"<script>alert(1)</script>"
+
+
+def test_what_does_not_open_says_why_and_is_tried_again(port, box):
+    Source.objects.filter(pk=box.pk).update(settings=box.settings | {"password": "wrong"})
+    mailboxes.enqueue_polls()
+    mailboxes.enqueue_polls()
+    drain(limit=1)
+    job = Job.objects.get(task=mailboxes.POLL)
+    assert not job.dead and job.attempts == 1
+    folder = MailFolder.objects.get()
+    assert folder.failed_at and folder.error and folder.polled_at is None
+    Source.objects.filter(pk=box.pk).update(settings=box.settings)
+    Job.objects.update(due_at="2020-01-01T00:00:00Z")
+    drain()
+    folder.refresh_from_db()
+    assert (folder.error, folder.failed_at) == ("", None)
+    assert not Job.objects.filter(task=mailboxes.POLL).exists()
+
+
+def test_the_command_reads_once(port, box, capsys):
+    put(port, letter())
+    call_command("poll_mail", "info", "--json")
+    assert capsys.readouterr().out.strip() == '{"info": {"stored": 1, "skipped": 0, "more": false}}'
+
+
+def test_a_server_in_an_internal_network_is_not_called(port, funnels, settings):
+    settings.LOCAL = False
+    for host in ("127.0.0.1", "169.254.169.254", "10.0.0.1", "[::1]", "0177.0.0.1"):
+        source = Source(key="x", adapter="imap", settings={"host": host, "user": "u", "password": "p", "tls": "ssl"})
+        with pytest.raises(imap.Denied):
+            mailboxes.check(source)
+
+
+def test_settings_without_which_nothing_can_be_read_are_asked_for(funnels):
+    for stated in ({"host": "h"}, {"host": "h", "user": "u"}, {"host": "h", "user": "u", "auth": "google"},
+                   {"host": "h", "user": "u", "password": "p", "port": "x"}, {"host": "h", "user": "u", "password": "p", "tls": "no"}):  # fmt: skip
+        with pytest.raises(ValidationError):
+            sources.add(key="bad", adapter="imap", settings=stated)
+
+
+def test_a_letter_may_be_posted_by_who_knows_the_secret(client, funnels):
+    sources.add(key="pipe", adapter="imap", name="Pipe", secret="s3cret")
+    raw, url = letter().as_bytes(), reverse("leads:capture", args=["pipe"])
+    assert client.post(url, raw, content_type="message/rfc822").status_code == 401
+    taken = client.post(url, raw, content_type="message/rfc822", headers={"Authorization": "Bearer s3cret"})
+    assert taken.status_code in {202, 303}
+    drain()
+    assert Lead.objects.get().email == "petr@romashka.ru"

@@ -1,0 +1,109 @@
+"""Letters from clients: read in a frame that runs nothing and loads nothing from elsewhere, files only downloaded."""
+
+import base64
+
+from django.core.exceptions import PermissionDenied
+from django.http import FileResponse, Http404, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.html import escape
+from django.utils.translation import gettext as _
+from django.views.decorators.clickjacking import xframe_options_sameorigin
+from django.views.decorators.http import require_GET, require_http_methods
+
+from leads import imap
+from leads.capture.letter_html import has_pictures, with_pictures_of
+from leads.models import IncomingLetter, Lead, LetterFile, MailFolder, Source
+from leads.services import mailboxes
+from leads.views.receipts import readers
+
+SANDBOX = "default-src 'none'; sandbox"
+MAX_INLINE = 3 * 1024 * 1024  # bytes of pictures that stand in the letter itself
+# What a picture begins with: only what is one is shown as one, whatever its name says.
+PICTURES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
+
+
+def _letter(request, pk, *related):
+    return get_object_or_404(IncomingLetter.objects.visible_to(request.user).select_related(*related), pk=pk)
+
+
+@require_GET
+def letter(request, pk):
+    row = _letter(request, pk, "lead", "answers", "source")
+    context = {
+        "letter": row,
+        "files": row.files.order_by("position"),
+        "pictures": request.GET.get("pictures") == "1",
+        "has_pictures": has_pictures(row.html),
+        "can_answer": row.lead_id and Lead.objects.editable_by(request.user).filter(pk=row.lead_id).exists(),
+    }
+    return render(request, "leads/letter_in.html", context)
+
+
+@require_GET
+@xframe_options_sameorigin
+def body(request, pk):
+    """The letter alone; pictures from elsewhere only when the reader asks for them."""
+    row = _letter(request, pk)
+    page = with_pictures_of(row.html, _inline(row)) if row.html else f"<pre>{escape(row.text)}</pre>"
+    response = HttpResponse(f'<!doctype html><meta charset="utf-8"><title></title>{page}')
+    remote = " https: http:" if request.GET.get("pictures") == "1" else ""
+    response["Content-Security-Policy"] = (
+        f"default-src 'none'; img-src data:{remote}; style-src 'unsafe-inline'; frame-ancestors 'self'; form-action 'none'; "
+        "base-uri 'none'; sandbox allow-popups allow-popups-to-escape-sandbox"
+    )
+    response["Cache-Control"], response["Referrer-Policy"] = "private, no-store", "no-referrer"
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _inline(row):
+    """Data addresses of the pictures that the letter brought along, by what its HTML calls them."""
+    found, room = {}, MAX_INLINE
+    for file in row.files.filter(state=LetterFile.State.KEPT).exclude(cid="")[:30]:
+        if file.size > room:
+            continue
+        try:
+            with file.file.open("rb") as opened:
+                raw = opened.read(MAX_INLINE + 1)
+        except FileNotFoundError:
+            continue
+        if kind := next((kind for start, kind in PICTURES if raw.startswith(start)), ""):
+            room -= len(raw)
+            found[file.cid] = f"data:{kind};base64,{base64.b64encode(raw).decode()}"
+    return found
+
+
+@require_GET
+def file(request, pk):
+    """A file of a letter: only ever downloaded, whatever it says it is."""
+    rows = LetterFile.objects.filter(letter__in=IncomingLetter.objects.visible_to(request.user))
+    row = get_object_or_404(rows, pk=pk, state=LetterFile.State.KEPT)
+    try:
+        opened = row.file.open("rb")
+    except FileNotFoundError:
+        raise Http404 from None
+    response = FileResponse(opened, as_attachment=True, filename=row.name, content_type="application/octet-stream")
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = SANDBOX
+    response["Cache-Control"] = "private, no-store"
+    return response
+
+
+@require_http_methods(["GET", "POST"])
+@readers
+def mailbox(request, key):
+    """How far a mailbox has been read, as a part of its source's page; a post looks into it now and says what it saw."""
+    source = get_object_or_404(Source, key=key, adapter="imap")
+    context = {"source": source, "seen": None, "error": ""}
+    if request.method == "POST":
+        if not request.user.is_administrator:
+            raise PermissionDenied(_("Only administrators look into mailboxes."))
+        try:
+            context["seen"] = mailboxes.check(source)
+            mailboxes.poll(source, seconds=10)
+        except (imap.Broken, imap.Denied) as error:
+            context["error"] = str(error)
+        except mailboxes.Busy:
+            context["error"] = _("The mailbox is being read at this moment.")
+    context["folders"] = MailFolder.objects.filter(source=source).order_by("name")
+    return render(request, "leads/_mailbox_state.html", context)

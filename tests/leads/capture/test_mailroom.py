@@ -1,0 +1,346 @@
+"""What becomes of a letter: whose card, whose thread, and what comes back of our own letters."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+
+import pytest
+from django.utils import timezone
+
+from crm.core.jobs import drain
+from crm.core.models import Notice
+from leads.identity import Known
+from leads.models import IncomingLetter, Interaction, Kind, Lead, Message, Source, Submission, Suppression, Task
+from leads.services import judging, letters
+from leads.services.delivery import message_id
+from leads.services.intake import open_lead
+from tests.leads.capture import autoreplies
+from tests.leads.capture.postbox import letter
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def box(funnels):
+    return Source.objects.create(
+        key="info", name="Mailbox", adapter="imap", channel="email", settings={"user": "sales@company.ru"}
+    )
+
+
+@pytest.fixture
+def receive(box):
+    """Store a letter as the mailbox's reader does, judge it, and return the receipt."""
+
+    def take(mail, **headers):
+        raw = mail if isinstance(mail, bytes) else mail.encode() if isinstance(mail, str) else mail.as_bytes()
+        row = Submission.objects.create(
+            receipt=uuid.uuid4(), source=box, method="IMAP", content_type="message/rfc822", body=raw, sha256="", headers=headers
+        )  # fmt: skip
+        row.refresh_from_db()
+        return judging.judge(row.pk)
+
+    return take
+
+
+@pytest.fixture
+def lead(box, rep):
+    """An open card of petr@romashka.ru with an owner."""
+    made, _outcome = open_lead(
+        fields={"name": "Пётр Иванов"}, identities=[Known("email", "petr@romashka.ru")], source=box
+    )
+    Lead.objects.filter(pk=made.pk).update(owner=rep, waiting_since=None)
+    made.refresh_from_db()
+    return made
+
+
+@pytest.fixture
+def ours(lead, rep):
+    """A letter of ours to this client, gone out."""
+    row = letters.write(lead, kind=Message.Kind.LETTER, subject="Предложение", text="Две машины", by=rep)
+    Message.objects.filter(pk=row.pk).update(state="sent", sent_at=timezone.now())
+    row.refresh_from_db()
+    return row
+
+
+def kinds(lead):
+    return list(
+        lead.interactions.exclude(kind__in=["captured", "task_set", "email_out"])
+        .order_by("pk")
+        .values_list("kind", flat=True)
+    )
+
+
+# --- Threads -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_to_our_letter_is_a_reply_on_its_card(receive, lead, ours, rep):
+    answer = letter("Согласны!\n\nпт, 20 нояб. 2026 г. в 12:30, Анна <sales@company.ru>:\n\n> Две машины", subject="Re: Предложение",
+                    In_Reply_To=message_id(ours), References=f"<other@x> {message_id(ours)}")  # fmt: skip
+    receipt = receive(answer)
+    assert (receipt.state, receipt.lead) == ("merged", lead)
+    touch = lead.interactions.get(kind=Kind.REPLIED)
+    assert (touch.text, touch.message, touch.submission) == ("Согласны!", ours, receipt)
+    row = IncomingLetter.objects.get()
+    assert (row.lead, row.answers, row.is_mismatch) == (lead, ours, False)
+    lead.refresh_from_db()
+    assert lead.waiting_since is not None
+    assert Notice.objects.filter(user=rep, kind="reply").count() == 1
+    assert Task.objects.filter(lead=lead, assignee=rep, done_at=None, dedup__startswith="letter:").count() == 1
+
+
+def test_the_client_may_answer_from_another_thread_of_theirs(receive, lead):
+    first = receive(letter("Первое", message_id="<a@romashka.ru>"))
+    second = receive(letter("Второе", message_id="<b@romashka.ru>", In_Reply_To="<a@romashka.ru>"))
+    assert (first.lead, second.lead) == (lead, lead)
+    assert kinds(lead) == ["email_in", "email_in"]
+    assert Task.objects.filter(lead=lead, done_at=None, dedup__startswith="letter:").count() == 1
+
+
+def test_a_stranger_in_anothers_thread_gets_a_card_of_their_own(receive, lead, ours):
+    stranger = letter(
+        "Покажите мне переписку",
+        sender="Чужой <evil@other.ru>",
+        subject="Re: Предложение",
+        In_Reply_To=message_id(ours),
+    )
+    receipt = receive(stranger)
+    assert receipt.state == "lead" and receipt.lead != lead
+    assert kinds(lead) == []
+    row = IncomingLetter.objects.get()
+    assert (row.is_mismatch, row.lead) == (True, receipt.lead)
+    assert receipt.lead.interactions.get(kind=Kind.CAPTURED).details["mismatch"] is True
+
+
+def test_a_guessed_message_id_opens_no_thread(receive, lead, ours):
+    receipt = receive(letter("Да", In_Reply_To=f"<{ours.pk}.AAAAAAAAAA@company.ru>"))
+    assert IncomingLetter.objects.get().answers is None
+    assert (receipt.lead, kinds(lead)) == (lead, ["email_in"])  # by the address
+
+
+def test_a_client_whose_cards_are_closed_is_a_new_enquiry(receive, lead, ours):
+    Lead.objects.filter(pk=lead.pk).update(status="rejected")
+    receipt = receive(letter("Снова нужно", In_Reply_To=message_id(ours)))
+    assert receipt.state == "lead" and receipt.lead != lead and receipt.lead.person_id == lead.person_id
+
+
+def test_the_same_letter_twice_has_one_effect(receive, lead):
+    mail = letter("Одно", message_id="<once@romashka.ru>")
+    states = [
+        (r.state, r.reason) for r in (receive(mail), receive(mail), receive(b"Received: by mx\r\n" + mail.as_bytes()))
+    ]
+    assert states == [("merged", ""), ("merged", "same"), ("merged", "same")]
+    assert kinds(lead) == ["email_in"]
+
+
+def test_a_letter_of_a_deleted_client_makes_no_card_again(receive, lead):
+    mail = letter("Удалите меня")
+    receive(mail)
+    Lead.objects.filter(pk=lead.pk).delete()
+    lead.person.delete()
+    again = receive(mail)
+    assert (again.state, again.reason, Lead.objects.count()) == ("rejected", "same", 0)
+
+
+# --- Who writes --------------------------------------------------------------------------------------------------------
+
+
+def test_a_colleagues_address_from_outside_gives_no_rights(receive, lead, rep, head):
+    head.email = "head@company.ru"
+    head.save()
+    receipt = receive(letter("Передайте сделку мне, статус выигран", sender="Начальник <head@company.ru>"))
+    lead.refresh_from_db()
+    assert (lead.owner, lead.status) == (rep, "open")
+    assert receipt.state == "lead" and receipt.lead.owner is None
+    assert IncomingLetter.objects.get().is_claimed
+
+
+def test_a_robot_that_passes_on_words_of_a_client_is_not_the_client(receive):
+    mail = letter(
+        "Имя: Пётр",
+        sender="Forms <noreply@builder.ru>",
+        Reply_To="Пётр <petr@romashka.ru>",
+        Auto_Submitted="auto-generated",
+    )
+    assert receive(mail).lead.email == "petr@romashka.ru"
+
+
+def test_what_we_wrote_ourselves_is_no_enquiry(receive, ours):
+    copy = letter("Две машины", sender="Анна <someone@company.ru>", message_id=message_id(ours))
+    sent = letter("Из почтовой программы", sender="sales@company.ru")
+    assert [(r.state, r.reason) for r in (receive(copy), receive(sent))] == [("rejected", "own")] * 2
+
+
+def test_nobody_to_answer_to(receive):
+    receipt = receive(letter("x", sender="undisclosed"))
+    assert (receipt.state, receipt.reason) == ("rejected", "no_contact")
+
+
+@pytest.mark.parametrize("date", ["Thu, 1 Jan 1970 00:00:00 +0000", "Fri, 1 Jan 2099 00:00:00 +0000", "no date", ""])
+def test_an_impossible_date_is_the_time_of_arrival(receive, date):
+    receipt = receive(letter("x", date=date or None) if date else _without_date(), Arrived="2026-11-20T09:30:00+00:00")
+    assert IncomingLetter.objects.get().at == datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
+    assert receipt.lead.created_at == datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
+
+
+def _without_date():
+    mail = letter("x")
+    del mail["Date"]
+    return mail
+
+
+# --- Machines ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_automatic_reply_makes_no_lead_and_gets_no_answer(receive):
+    receipt = receive(autoreplies.AUTOMATIC[0][1])
+    drain()
+    assert (receipt.state, receipt.reason) == ("rejected", "auto_reply")
+    assert (Lead.objects.count(), Message.objects.count()) == (0, 0)
+
+
+def test_an_automatic_reply_to_our_letter_stands_on_the_card(receive, lead, ours):
+    raw = autoreplies.letter(
+        "Re: Предложение", "В отпуске", Auto_Submitted="auto-replied", In_Reply_To=message_id(ours)
+    )
+    receipt = receive(raw)
+    assert (receipt.state, receipt.lead, kinds(lead)) == ("merged", lead, ["auto_reply"])
+    lead.refresh_from_db()
+    assert lead.waiting_since is None
+
+
+def bounce(to, original, *, status="5.1.1", action="failed", said="550 5.1.1 User unknown"):
+    return f"""From: MAILER-DAEMON@mx.example
+To: sales@company.ru
+Subject: Undelivered Mail Returned to Sender
+Return-Path: <>
+Message-ID: <{uuid.uuid4()}@mx.example>
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary="b"
+
+--b
+Content-Type: text/plain
+
+Your message could not be delivered.
+
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example
+
+Final-Recipient: rfc822; {to}
+Action: {action}
+Status: {status}
+Diagnostic-Code: smtp; {said}
+
+--b
+Content-Type: message/rfc822
+
+From: sales@company.ru
+To: {to}
+Subject: Offer
+Message-ID: {original}
+
+Text
+--b--
+"""
+
+
+def test_a_letter_that_came_back_for_good(receive, lead, ours):
+    receipt = receive(bounce("petr@romashka.ru", message_id(ours)))
+    ours.refresh_from_db()
+    assert (receipt.state, receipt.lead) == ("merged", lead)
+    assert (ours.state, ours.reason) == ("failed", "returned 5.1.1 550 5.1.1 User unknown")
+    row = Suppression.objects.get()
+    assert (row.value, row.reason, row.message) == ("petr@romashka.ru", "bounced", ours)
+    assert "bounced" in kinds(lead)
+
+
+def test_a_full_mailbox_is_counted_and_in_the_end_left_alone(receive, lead, ours, rep):
+    full = {"status": "4.2.2", "said": "452 4.2.2 Mailbox full"}
+    receive(bounce("petr@romashka.ru", message_id(ours), **full))
+    ours.refresh_from_db()
+    assert (ours.state, Suppression.objects.count()) == ("sent", 0)
+    for n in range(4):
+        more = letters.write(lead, kind=Message.Kind.LETTER, subject=f"S{n}", text="T", by=rep)
+        Message.objects.filter(pk=more.pk).update(state="sent")
+        receive(bounce("petr@romashka.ru", message_id(more), **full))
+    assert Suppression.objects.get().reason == "bounced"
+
+
+def test_a_bounce_about_nothing_of_ours_changes_nothing(receive, lead):
+    receipt = receive(bounce("petr@romashka.ru", "<1.AAAAAAAAAA@company.ru>"))
+    assert (receipt.state, receipt.reason, Suppression.objects.count()) == ("rejected", "bounce", 0)
+
+
+def test_a_bounce_of_a_service_that_gave_our_letter_its_own_id(receive, lead, ours):
+    receipt = receive(bounce("petr@romashka.ru", "<0100018@email.amazonses.com>"))
+    assert (receipt.lead, Suppression.objects.get().value) == (lead, "petr@romashka.ru")
+
+
+def test_who_complains_gets_no_more(receive, lead, ours):
+    raw = autoreplies.REPORT.replace("client@mailbox.example", "petr@romashka.ru").replace(
+        "<7.abcdefghij@company.ru>", message_id(ours)
+    )
+    assert receive(raw).state == "merged"
+    assert (Suppression.objects.get().value, Suppression.objects.get().reason) == ("petr@romashka.ru", "complained")
+
+
+def test_lists_and_invitations_make_no_leads(receive, lead):
+    assert receive(autoreplies.letter("Скидки", List_Unsubscribe="<https://x.example/u>")).reason == "mailing_list"
+    invite = EmailMessage()
+    invite["From"], invite["To"], invite["Subject"] = "new@client.ru", "sales@company.ru", "Встреча"
+    invite.set_content(
+        "BEGIN:VCALENDAR\nMETHOD:REQUEST\nEND:VCALENDAR", subtype="calendar", params={"method": "REQUEST"}
+    )
+    assert receive(invite).reason == "calendar"
+    assert Lead.objects.count() == 1
+
+
+def test_an_encrypted_letter_is_a_lead_with_its_attachment(receive):
+    receipt = receive(autoreplies.ENCRYPTED)
+    row = IncomingLetter.objects.get()
+    assert (receipt.state, row.sort, [f.name for f in row.files.all()]) == (
+        "lead",
+        "encrypted",
+        ["file1", "encrypted.asc"],
+    )
+
+
+# --- Bombs -------------------------------------------------------------------------------------------------------------
+
+
+def test_five_hundred_parts_and_a_hundred_letters_in_letters(receive):
+    many = EmailMessage()
+    many["From"], many["To"], many["Subject"] = "a@client.ru", "sales@company.ru", "Parts"
+    many.set_content("text")
+    for n in range(500):
+        many.add_attachment(b"x", maintype="application", subtype="octet-stream", filename=f"{n}.bin")
+    receipt = receive(many)
+    assert receipt.state == "lead" and {"attachments:too_many", "parts:too_many"} <= set(receipt.warnings)
+    raw = b"From: b@client.ru\r\nSubject: deep\r\n\r\nend"
+    for _n in range(100):
+        raw = b"From: b@client.ru\r\nSubject: deep\r\nMIME-Version: 1.0\r\nContent-Type: message/rfc822\r\n\r\n" + raw
+    assert receive(raw).state == "lead"
+
+
+def test_dangerous_html_is_made_harmless(receive):
+    mail = letter("x")
+    mail.add_alternative(
+        """<base href="https://evil"><style>@import url(https://evil)</style><script>alert(1)</script>
+        <p onclick="x()" style="position:fixed;color:red">Hi</p><a href="javascript:x()">a</a><a href="data:text/html,x">b</a>
+        <form action="https://evil"><input></form><iframe srcdoc="<script>1</script>"></iframe>
+        <math><mtext><table><mglyph><style><img src=x onerror=alert(1)></style></mtext></math><svg onload=x()></svg>
+        <img src="https://track.example/p.gif"><img src="cid:logo">""", subtype="html",
+    )  # fmt: skip
+    receive(mail)
+    html = IncomingLetter.objects.get().html
+    for word in ("script", "onclick", "onerror", "onload", "javascript:", "data:", "<form", "<iframe", "<base", "<style", "@import",
+                 "<svg", "<math", "position"):  # fmt: skip
+        assert word not in html, word
+    assert '<img src="https://track.example/p.gif">' in html and '<img src="cid:logo">' in html
+
+
+def test_a_lead_in_the_past_is_not_older_than_its_arrival(receive):
+    at = timezone.now() - timedelta(hours=3)
+    assert receive(letter("x"), Arrived=at.isoformat()).lead.created_at == at
+    assert Interaction.objects.get(kind=Kind.CAPTURED).at == at
