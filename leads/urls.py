@@ -130,6 +130,7 @@ urlpatterns = [
     path("sources/new/", sources.edit, name="source_new"),
     path("sources/<slug:key>/", sources.source, name="source"),
     path("sources/<slug:key>/edit/", sources.edit, name="source_edit"),
+    path("sources/<slug:key>/webhook/", talks.webhook, name="source_webhook"),
     path("sources/<slug:key>/test/", sources.test, name="source_test"),
     path("sources/<slug:key>/secret/", sources.rotate, name="source_rotate"),
     path("sources/<slug:key>/form/", doors.questions, name="source_form"),

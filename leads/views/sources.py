@@ -70,7 +70,10 @@ def source(request, key):
 
 
 def _hosted(source, adapter):
-    """What the page shows of a form of ours."""
+    """What the page shows of a form or a chat of ours."""
+    if source.adapter == "chat":
+        script = f"{settings.PUBLIC_URL}/{settings.STATIC_URL.strip('/')}/js/capture/chat.js"
+        return {"chat_address": _address("leads:chat", source), "chat_script": script}
     if not getattr(adapter, "HOSTED", False) and source.adapter != "visits":
         return {}
     static = f"{settings.PUBLIC_URL}/{settings.STATIC_URL.strip('/')}/js/capture/visits.js"

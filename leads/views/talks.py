@@ -1,12 +1,18 @@
 """The client's messengers in the card: the conversation, answering, what has been seen, files."""
 
-from django.core.exceptions import ValidationError
+import re
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import FileResponse, Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from leads.models import ChatFile, Conversation
+from crm.core.models import AuditEntry
+from leads.models import ChatFile, Conversation, Source
+from leads.outbound import telegram
 from leads.services import conversations, dialogue, talks
 from leads.views import answers
 from leads.views.card import address, seen, worked
@@ -71,6 +77,20 @@ def read(request, pk, talk):
     lead = worked(request, pk)
     conversations.seen(_one(request, lead, talk))
     return HttpResponse(status=204)
+
+
+@require_POST
+def webhook(request, key):
+    """Tell Telegram the address of a source, so that nobody has to type a command."""
+    if not request.user.is_administrator:
+        raise PermissionDenied(_("Only an administrator changes sources."))
+    source, back = get_object_or_404(Source, key=key, adapter="telegram"), reverse("leads:source", args=[key])
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", source.secret):
+        return answers.away(request, back, _("State a secret first: letters, digits, - and _ only."), level="error")
+    problem = telegram.set_webhook(source, settings.PUBLIC_URL + reverse("leads:capture", args=[key]))
+    AuditEntry.objects.create(user=request.user, action="webhook_set", subject=key, details={"said": problem[:200]})
+    text = _("Telegram did not take it: %s") % problem if problem else _("Telegram knows the address now.")
+    return answers.away(request, back, text, level="error" if problem else "success")
 
 
 @require_GET
