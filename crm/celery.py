@@ -12,6 +12,7 @@ from django.conf import settings
 from kombu import Queue
 
 from crm.boot.child import die_with_parent
+from crm.boot.memory import settle
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "crm.settings")
 
@@ -64,3 +65,8 @@ def leave_with_the_worker(**_):
     """A pool process whose worker was killed with -9 would sit on its database connection for ever."""
     if sys.platform == "linux":
         die_with_parent(signal.SIGKILL, os.getppid())
+
+
+@worker_process_init.connect
+def pass_by_what_is_loaded(**_):
+    settle()
