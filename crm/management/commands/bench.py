@@ -123,6 +123,7 @@ class Bench:
             found |= {cell: self.page(address) for cell, address in PAGES.items()}
         found["card_made"] = json.loads(self.manage("bench", "--inside"))
         found["import"] = self.imported()
+        found["mail"] = self.mail()
         self.manage("shell", "-v", "0", "-c", "from crm.core.models import Job; Job.objects.all().delete()")
         return found
 
@@ -206,6 +207,11 @@ class Bench:
             raise SystemExit(f"{path} answered {bad}")
         queries = int(answers[-1][2]["X-Query-Count"])
         return figure([a[0] for a in answers], queries=queries, size=len(answers[-1][3]), per_s=POSTS / took)
+
+    def mail(self):
+        """A mailbox of a thousand letters: fetched, stored, judged, reacted to, by one process."""
+        took = json.loads(self.manage("bench_mail"))
+        return figure([took["all_s"]], per_s=took["letters"] / took["all_s"])
 
     # --- Import ---------------------------------------------------------------------------------------------------------
     def imported(self):
