@@ -67,7 +67,7 @@ class Product:
         return self.python("; ".join(code)) if code else ""
 
     def start(self, *names):
-        for name in names or ("web", "worker", "relay", "beat"):
+        for name in names or ("web", "worker", "mail", "relay", "beat"):
             self.start_process(name)
         wait_for(self.answers, f"{self.url}/healthz", START)
 

@@ -7,7 +7,9 @@ from django.db import transaction
 from crm.automation import importing
 from crm.automation.reactions import REACTIONS, STEPS
 from crm.core.jobs import enqueue, job
-from leads.models import Interaction
+from crm.core.models import Stage
+from crm.core.recent import recent_rows
+from leads.models import Interaction, Origin, Source
 from leads.services.importing import give_up
 
 log = logging.getLogger(__name__)
@@ -66,12 +68,22 @@ def try_import(ref, run):
     importing.rehearse(int(ref), run)
 
 
+source_of = recent_rows(lambda: Source.objects.all())
+origin_of = recent_rows(lambda: Origin.objects.all())
+stage_of = recent_rows(lambda: Stage.objects.select_related("pipeline"))
+
+
 def _locked(pk):
     """(lead, interaction) with the lead locked and what conditions ask for at hand; None where one is gone."""
     interaction = (
         Interaction.objects.select_for_update(no_key=True, of=("lead",))
-        .select_related("lead__source", "lead__first_origin", "lead__stage", "lead__owner", "lead__person")
+        .select_related("lead__person")
         .filter(pk=pk, lead__version__gte=0)  # of every lead: makes the join an inner one, which can be locked
         .first()
     )
-    return (interaction.lead, interaction) if interaction else None
+    if interaction is None:
+        return None
+    lead = interaction.lead
+    lead.source, lead.stage = source_of(lead.source_id), stage_of(lead.stage_id)
+    lead.first_origin = origin_of(lead.first_origin_id)
+    return lead, interaction

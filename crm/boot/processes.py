@@ -24,7 +24,8 @@ def _worker(queues, concurrency, name):
 
 PROCESSES = {
     "web": Process(("-m", "crm.boot.web"), {"DB_POOL": "16"}, copies=2),
-    "worker": _worker("live,mail", 2, "worker"),
+    "worker": _worker("live", 2, "worker"),
+    "mail": _worker("mail", 1, "mail"),  # whoever waits for a mail server or a messenger keeps no enquiry waiting
     "bulk": _worker("bulk", 1, "bulk"),  # a minute's chunk of an import must never stand before a hot lead
     "relay": Process(("manage.py", "relay"), ONE_CONNECTION_EACH),
     "beat": Process((*CELERY, "beat", "-l", "WARNING", "--pidfile=", "-s"), ONE_CONNECTION_EACH),  # + schedule file

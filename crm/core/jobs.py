@@ -30,7 +30,9 @@ AT_WORK = ALONE_LEASE + timedelta(seconds=10)  # a lease that ran out is a crash
 BASE, CAP = 2.0, 300.0  # seconds; full jitter: random() × min(CAP, BASE × 4^attempts)
 
 QUEUES = ("live", "mail", "bulk")
-IN_FLIGHT = {"live": 200, "mail": 50, "bulk": 4}  # rings a queue may have out at once
+# Rings a queue may have out at once: seconds of work, so that a ring is answered long before its lease runs out; the
+# relay asks again every few hundredths of a second.
+IN_FLIGHT = {"live": 64, "mail": 32, "bulk": 4}
 _queue_of = {}  # task name → queue
 _run = {}  # task name → function(ref)
 _alone = set()  # names of the tasks that own their transactions

@@ -24,3 +24,23 @@ def recent(load):
         return value
 
     return cached
+
+
+def recent_rows(rows):
+    """``get(pk)`` of a small table's rows, read together and kept as above; ``rows``: makes the queryset.
+
+    A row that is younger than what was read is asked for by itself; None where there is none. The rows are shared:
+    only to be read.
+    """
+
+    @recent
+    def by_pk():
+        return {row.pk: row for row in rows()}
+
+    def get(pk):
+        if pk is None:
+            return None
+        found = by_pk().get(pk) if settings.CONFIG_TTL else None
+        return found or rows().filter(pk=pk).first()
+
+    return get

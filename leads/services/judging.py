@@ -7,10 +7,10 @@ from django.db.models.functions import Now
 
 from crm.core.jobs import enqueue_many
 from crm.core.models import AuditEntry, Job, Organisation
-from crm.core.recent import recent
+from crm.core.recent import recent, recent_rows
 from leads.capture import ADAPTERS
 from leads.capture.base import Refused, parse_body
-from leads.models import Submission
+from leads.models import Source, Submission
 from leads.services import confirmations, inbound, site
 from leads.services.intake import open_lead
 
@@ -37,18 +37,24 @@ def read(submission):
     )  # fmt: skip
 
 
-def _locked(pk):
-    rows = Submission.objects.select_related("source__origin", "source__consent")
-    return rows.select_for_update(of=("self",), no_key=True).filter(pk=pk).first()
+source_of = recent_rows(lambda: Source.objects.select_related("origin", "consent"))
+
+
+def _locked(pk, *, fresh=False):
+    """The receipt, locked. ``fresh``: with its source as it is now; a replay follows a change of settings."""
+    row = Submission.objects.select_for_update(no_key=True).filter(pk=pk).first()
+    if row is not None and not fresh:
+        row.source = source_of(row.source_id)
+    return row
 
 
 @transaction.atomic(savepoint=False)
-def judge(pk, *, force=False):
+def judge(pk, *, force=False, fresh=False):
     """Decide a waiting receipt; returns it, or None when there is nothing to decide. Said twice, done once.
 
     ``force``: an administrator says that it is an enquiry, whatever the traps say.
     """
-    submission = _locked(pk)
+    submission = _locked(pk, fresh=fresh)
     if submission is None or submission.state not in {State.WAITING, State.ERROR}:
         return None
     try:
@@ -130,7 +136,7 @@ def replay(submission, *, by, force=False):
 
     Without ``force`` the same body is only read again: refused senders and trapped robots stay where they are.
     """
-    row = _locked(submission.pk)
+    row = _locked(submission.pk, fresh=True)
     if row is None or not may_replay(row) or not (force or row.reason in READ_AGAIN):
         return row
     AuditEntry.objects.create(
@@ -141,7 +147,7 @@ def replay(submission, *, by, force=False):
     )
     Submission.objects.filter(pk=row.pk).update(state=State.WAITING, reason="", detail="")
     Job.objects.filter(task=TASK, ref=str(row.pk)).delete()  # a dead one
-    return judge(row.pk, force=force)
+    return judge(row.pk, force=force, fresh=True)
 
 
 @transaction.atomic

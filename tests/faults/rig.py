@@ -9,9 +9,9 @@ from collections import Counter
 
 from tests.product import WAIT, wait_for
 
-HEALED = 60  # seconds after which nothing may wait any more; on a busy machine: without anything getting done
+HEALED = 60  # seconds after which nothing may wait any more
 LEASE = 90  # seconds: a letter in the hands of a killed worker is settled when its lease has run out
-CONCURRENCY = 2  # of the worker
+CONCURRENCY = 1  # letters that the mail worker has in hand at once
 WEB_MOST = 3.0  # seconds that a request may take, whatever happens to the broker
 
 WORK = "select count(*) from core_job where not dead and task in ('leads.judge', 'crm.react', 'crm.step')"
@@ -33,11 +33,12 @@ LEFT = """
 
 
 def kill_worker(product):
-    """-9 for the worker and its pool while it works; another one is started, as a supervisor would."""
+    """-9 for the workers and their pools while they work; others are started, as a supervisor would."""
     before = product.value(JUDGED)
     wait_for(lambda: product.value(JUDGED) > before, "the worker to be at work")
-    product.kill("worker")
-    product.start_process("worker")
+    for name in ("worker", "mail"):
+        product.kill(name)
+        product.start_process(name)
 
 
 def flush(product):

@@ -27,6 +27,7 @@ def test_nothing_is_lost_while_workers_die_and_the_broker_fails(
     windows = broken(product, load, kills, seconds)
     load.finish(600)
     spent = rig.settled(product)
+    assert spent < rig.HEALED
 
     rig.counted(product, load)
     rig.worked_once(product)

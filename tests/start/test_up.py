@@ -107,6 +107,7 @@ def names_of(state):
         "crm.boot.keeper valkey",
         "crm.boot.web",
         "worker@%h",
+        "mail@%h",
         "bulk@%h",
         "relay",
         "beat ",

@@ -24,9 +24,8 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000)
 
     def handle(self, *, name, port, **options):
-        fault = {"web": lambda: web(port), "worker": lambda: worker(name), "bulk": lambda: worker(name)}.get(
-            name, lambda: beating(name)
-        )()
+        asks = {"web": lambda: web(port)} | {kind: lambda: worker(name) for kind in ("worker", "mail", "bulk")}
+        fault = asks.get(name, lambda: beating(name))()
         if fault:
             raise CommandError(f"{name}: {fault}")
         self.stdout.write(f"{name} works")

@@ -150,8 +150,8 @@ class Bench:
                 server.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
                 self.manage("prepare")
                 self.manage("seed_demo", "--leads", str(self.size), "--seed", "1")
-                self.manage("shell", "-v", "0", "-c", AT_WORK)  # whatever the hour, the lead gets an owner
         self.manage("prepare")
+        self.manage("shell", "-v", "0", "-c", AT_WORK)  # whatever the hour, the lead gets an owner
 
     def server(self):
         return WebServer(self)
