@@ -19,6 +19,7 @@ GROUPS = {
         _("Letters"),
         {Kind.EMAIL_OUT, Kind.EMAIL_OPENED, Kind.EMAIL_CLICKED, Kind.REPLIED, Kind.UNSUBSCRIBED, Kind.SEQUENCE},
     ),
+    "messages": (_("Messengers and chats"), {Kind.MESSAGE_IN, Kind.MESSAGE_OUT}),
     "notes": (_("Notes"), {Kind.NOTE}),
     "tasks": (_("Tasks"), {Kind.TASK_SET, Kind.TASK_DONE}),
     "stages": (
