@@ -9,7 +9,7 @@ from django.utils import timezone
 from crm.core.jobs import beat, enqueue, job
 from crm.core.models import Job, Notice, Role, User
 from crm.core.notices import notify
-from leads.services import cdr_files, letters, mailboxes
+from leads.services import cdr_files, letters, mailboxes, watch
 from routing.services import enqueue_deal
 from scoring.services import enqueue_decay
 
@@ -26,13 +26,16 @@ def tick():
 
 @job("crm.minutely")
 def minutely(ref):
-    """Letters in mid-air become unsure, watched folders and mailboxes are read, old points decay, the pool is dealt, dead jobs told."""
+    """Letters in mid-air become unsure, watched folders and mailboxes are read, old points decay, the pool is dealt, dead jobs told;
+    now and then it is asked whether a source has fallen silent."""
     letters.sweep()
     cdr_files.look_everywhere()
     mailboxes.enqueue_polls()
     enqueue_decay()
     enqueue_deal(ref)
     tell_of_dead_jobs()
+    if ref.endswith("0"):  # every ten minutes
+        watch.tell()
 
 
 @job("crm.daily", queue="bulk")

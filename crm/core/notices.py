@@ -21,6 +21,8 @@ WORDING = {
     "task": gettext_noop("Task: %(name)s"),
     "import": gettext_noop("The import of %(name)s is finished"),
     "bulk": gettext_noop("Bulk action: %(done)s done, %(refused)s refused"),
+    "source_silent": gettext_noop("%(name)s has fallen silent: nothing has come for far longer than usual"),
+    "receipt_error": gettext_noop("An enquiry of %(name)s could not be processed: read it again"),
     "dead_job": gettext_noop("A background job has failed for good: %(name)s"),
 }
 # Parts of open pages that a notice makes reload themselves.

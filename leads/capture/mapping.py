@@ -75,7 +75,7 @@ SETTINGS = {
         choices=(("", _("take those we know by name, keep the others with the card")), ("ignore", _("leave out"))),
     ),
 }  # fmt: skip
-LABELS = ("key", "code", "slug", "column_id", "name", "field", "label", "title", "question", "id")
+LABELS = ("key", "code", "slug", "column_id", "column_name", "name", "field", "label", "title", "question", "id")
 VALUES = ("value", "values", "answer", "answers", "string_value", "text", "content", "val")
 BESIDE = {"type", "ref", "required", "position", "order"}  # what may stand in a named value without being told
 ONE = {*ALIASES} - {"phone", "email", "tags", "telegram", "whatsapp", "vk", "external_id", "need", "consent"}

@@ -17,6 +17,7 @@ from crm.core.recent import recent
 from leads import identity
 from leads.capture import meta
 from leads.models import Fetch, Submission, Touch
+from leads.services import watch
 from leads.services.intake import open_lead
 from leads.services.outcome import Outcome, Reason, State
 
@@ -176,6 +177,8 @@ def _tell_receipt(pk):
         person = best.lead.person_id if best.lead else None
         changes = {"state": best.outcome, "reason": best.reason, "detail": "", "lead": best.lead, "person_id": person}
     Submission.objects.filter(pk=pk).update(**changes, judged_at=Now())
+    if failed:
+        watch.tell_error(receipt)
 
 
 def _not_now(row, why, run):

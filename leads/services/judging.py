@@ -11,7 +11,7 @@ from crm.core.recent import recent, recent_rows
 from leads.capture import ADAPTERS
 from leads.capture.base import Refused, parse_body
 from leads.models import Source, Submission
-from leads.services import confirmations, inbound, site
+from leads.services import confirmations, inbound, site, watch
 from leads.services.intake import open_lead
 
 State, Reason = Submission.State, Submission.Reason
@@ -63,6 +63,7 @@ def judge(pk, *, force=False, fresh=False):
         return _settle(submission, state=State.REJECTED, reason=refused.reason, detail=refused.detail)
     found = {"parsed": parsed.as_json(), "warnings": [w[:300] for w in parsed.warnings[:50]]}
     if parsed.kind == "event":
+        submission.forced = force
         outcome = inbound.take(parsed.events, submission)
         return _settle(submission, **outcome.as_values(), **found)
     if parsed.kind != "lead" and not (force and parsed.identities):
@@ -120,9 +121,9 @@ def _settle(submission, *, state, reason="", detail="", **found):
 
 def gave_up(ref, error):
     """The job died after its last attempt: the receipt says so and can be replayed."""
-    Submission.objects.filter(pk=int(ref), state=State.WAITING).update(
-        state=State.ERROR, reason=Reason.FAILED, detail=error[:500], judged_at=Now()
-    )
+    rows = Submission.objects.filter(pk=int(ref), state=State.WAITING)
+    if rows.update(state=State.ERROR, reason=Reason.FAILED, detail=error[:500], judged_at=Now()):
+        watch.tell_error(Submission.objects.select_related("source").defer("body").get(pk=int(ref)))
 
 
 def may_replay(submission):

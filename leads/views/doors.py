@@ -44,6 +44,10 @@ def _page(request, template, source, context, *, invalid=False):
     return render(request, template, shown | context, status=422 if invalid else 200)
 
 
+def _sent(request):
+    return request.POST if request.method == "POST" else None
+
+
 def _changed(request, source, settings):
     sources.check_settings(settings, source.adapter)
     source.settings = settings
@@ -58,8 +62,8 @@ def _changed(request, source, settings):
 @administrators
 def questions(request, key):
     source = _source(key, [name for name, adapter in ADAPTERS.items() if getattr(adapter, "HOSTED", False)])
-    texts = TextsForm(request.POST or None, initial=source.settings)
-    rows = QuestionForms(request.POST or None, initial=mapped.question_rows(source), prefix="q")
+    texts = TextsForm(_sent(request), initial=source.settings)
+    rows = QuestionForms(_sent(request), initial=mapped.question_rows(source), prefix="q")
     if request.method != "POST" or not (texts.is_valid() and rows.is_valid()):
         context = {"texts": texts, "rows": rows}
         return _page(request, "leads/source_questions.html", source, context, invalid=request.method == "POST")
@@ -78,7 +82,7 @@ def mapping(request, key):
     source = _source(key, ["mapping"])
     given = request.POST if request.method == "POST" else request.GET
     example = mapped.example(source, given.get("receipt", ""), given.get("sample", ""))
-    form = MappingForm(request.POST or None, fields=example.fields, settings=source.settings)
+    form = MappingForm(_sent(request), fields=example.fields, settings=source.settings)
     context = {"form": form, "example": example, "samples": SampleForm(initial={"sample": example.sample})}
     if request.method == "POST" and form.is_valid():
         settings = form.stated(source.settings)
@@ -105,7 +109,7 @@ def people(request, key):
     source = _source(key, ["event"])
     if request.method == "POST" and request.POST.get("registration"):
         return _marked(request, source)
-    form = AttendanceForm(request.POST or None, request.FILES or None)
+    form = AttendanceForm(_sent(request), request.FILES or None)
     if request.method == "POST" and form.is_valid() and (answer := _marked_list(request, source, form)):
         return answer
     rows = attendance.listed(source)
@@ -142,9 +146,9 @@ def _marked_list(request, source, form):
 @readers
 def codes(request, key):
     source = _source(key, ["referral"])
-    if request.method == "POST" and request.POST.get("reward"):
+    if request.method == "POST" and request.POST.get("given"):
         return _rewarded(request, source)
-    form = CodeForm(request.POST or None)
+    form = CodeForm(_sent(request))
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         made = referrals.make(
@@ -156,7 +160,7 @@ def codes(request, key):
 
 
 def _rewarded(request, source):
-    code = get_object_or_404(ReferralCode, code=request.POST["reward"])
+    code = get_object_or_404(ReferralCode, code=request.POST["given"])
     count = referrals.reward(code, by=request.user)
     text = ngettext("Rewarded for %d client.", "Rewarded for %d clients.", count) % count
     return away(request, reverse("leads:source_codes", args=[source.key]), text)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from django.utils import timezone
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crm.core.jobs import drain
@@ -200,6 +200,7 @@ values = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dic
     max_leaves=20)  # fmt: skip
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(values)
 def test_nothing_breaks_the_parser(value):
     source = Source(key="meta", adapter="meta")

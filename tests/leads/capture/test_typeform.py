@@ -1,7 +1,7 @@
 """Typeform: answers by type, hidden fields, the signature."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leads.capture.base import Body, Parsed, Refused
@@ -114,6 +114,7 @@ values = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dic
     inner, max_size=4), max_leaves=20)  # fmt: skip
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(values)
 def test_nothing_breaks_the_parser(value):
     source = Source(key="tf", adapter="typeform")
