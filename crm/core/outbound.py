@@ -184,7 +184,7 @@ def connect(host, port, *, inside=False, timeout=20.0):
     ``inside``: an administrator says that the server may be on this machine or in the company's network.
     """
     deadline, host = time.monotonic() + timeout, str(host).strip().rstrip(".").lower()
-    if not host or len(host) > 253 or any(c in host for c in "/@?# \\") or _oddly_written(host):
+    if not host or len(host) > 253 or any(c in host for c in "/@?# \\[]") or _oddly_written(host):
         raise Refused(_("This is no host name: %s") % host[:100])
     found = _look_up(host, port, deadline)
     for *_kind, sockaddr in found:

@@ -68,16 +68,18 @@ def take(letter, submission):
     sign = identity.email(writer.address)
     lock_signs([Known("letter", key), *([Known("email", sign)] if sign else [])])
     former = IncomingLetter.objects.select_related("lead").filter(key=key).first()
-    if former:
+    if former and (former.lead or former.submission_id != submission.pk):
         state = State.MERGED if former.lead else State.REJECTED
         return Outcome(state, lead=former.lead, person_id=former.person_id, reason=Reason.SAME)
+    if getattr(submission, "forced", False):  # an administrator says that a person wrote it
+        found = sorting.Sort(sorting.HUMAN, "by hand")
     at = arrived(submission)
-    row = _kept(letter, submission, found, writer, key, at)
+    row = former or _kept(letter, submission, found, writer, key, at)
     case = Case(letter, submission, found, row, writer, at, _answered(letter))
     outcome = _handler(case)(case)
     person_id = outcome.lead.person_id if outcome.lead else outcome.person_id
     IncomingLetter.objects.filter(pk=row.pk).update(
-        lead=outcome.lead, person_id=person_id, answers=case.ours, is_mismatch=row.is_mismatch
+        lead=outcome.lead, person_id=person_id, answers=case.ours, is_mismatch=row.is_mismatch, sort=found.kind
     )
     return outcome
 
@@ -112,7 +114,7 @@ def _kept(letter, submission, found, writer, key, at):
         sender_name=writer.name[:200], sender=writer.address.lower()[:254],
         recipients=[str(a) for a in (*letter.to, *letter.cc)][:50], subject=letter.subject[:500], at=letter.when(at),
         text=parts.reply, rest="\n\n".join(filter(None, (parts.signature, parts.rest))), html=safe(letter.html),
-        is_claimed=_claims_us(writer.address), warnings=list(letter.warnings)[:20],
+        is_claimed=_claims_us(writer.address), warnings=[*letter.warnings, *_unproven(letter)][:20],
     )  # fmt: skip
     files = [
         LetterFile(
@@ -124,6 +126,12 @@ def _kept(letter, submission, found, writer, key, at):
         LetterFile.objects.bulk_create(files)
         enqueue(FILES, row.pk)
     return row
+
+
+def _unproven(letter):
+    """The receiving server says that the sender's domain does not stand by this letter."""
+    said = letter.headers.get("authentication-results", "").lower()
+    return ["sender:unproven"] if re.search(r"\bdmarc\s*=\s*fail", said) else []
 
 
 def _claims_us(address):

@@ -118,7 +118,7 @@ def test_a_guessed_message_id_opens_no_thread(receive, lead, ours):
 
 
 def test_a_client_whose_cards_are_closed_is_a_new_enquiry(receive, lead, ours):
-    Lead.objects.filter(pk=lead.pk).update(status="rejected")
+    Lead.objects.filter(pk=lead.pk).update(status="rejected", closed_at=timezone.now())
     receipt = receive(letter("Снова нужно", In_Reply_To=message_id(ours)))
     assert receipt.state == "lead" and receipt.lead != lead and receipt.lead.person_id == lead.person_id
 
@@ -306,6 +306,17 @@ def test_an_encrypted_letter_is_a_lead_with_its_attachment(receive):
     )
 
 
+def test_a_letter_that_was_sorted_wrongly_is_made_an_enquiry_by_hand(receive, admin):
+    receipt = receive(autoreplies.letter("Скидки", List_Unsubscribe="<https://x.example/u>"))
+    again = judging.replay(receipt, by=admin, force=True)
+    assert (again.state, again.lead.email, IncomingLetter.objects.get().sort) == ("lead", "ivan@client.ru", "human")
+
+
+def test_a_forged_sender_is_marked(receive):
+    receive(letter("x", Authentication_Results="mx.company.ru; dmarc=fail header.from=romashka.ru"))
+    assert IncomingLetter.objects.get().warnings == ["sender:unproven"]
+
+
 # --- Bombs -------------------------------------------------------------------------------------------------------------
 
 
@@ -329,8 +340,8 @@ def test_dangerous_html_is_made_harmless(receive):
         """<base href="https://evil"><style>@import url(https://evil)</style><script>alert(1)</script>
         <p onclick="x()" style="position:fixed;color:red">Hi</p><a href="javascript:x()">a</a><a href="data:text/html,x">b</a>
         <form action="https://evil"><input></form><iframe srcdoc="<script>1</script>"></iframe>
-        <math><mtext><table><mglyph><style><img src=x onerror=alert(1)></style></mtext></math><svg onload=x()></svg>
-        <img src="https://track.example/p.gif"><img src="cid:logo">""", subtype="html",
+        <img src="https://track.example/p.gif"><img src="cid:logo">
+        <math><mtext><table><mglyph><style><img src=x onerror=alert(1)></style></mtext></math><svg onload=x()></svg>""", subtype="html",
     )  # fmt: skip
     receive(mail)
     html = IncomingLetter.objects.get().html
