@@ -445,7 +445,13 @@ def _visits(run):
     return entry
 
 
+def _merged(entry, details, names):
+    entry.head = _headed(entry.head, details.get("name", ""))
+
+
 TELLERS = {
+    Kind.MERGED: _merged,
+    Kind.UNMERGED: _merged,
     Kind.CAPTURED: _enquiry,
     Kind.RECAPTURED: _enquiry,
     Kind.IMPORTED: _enquiry,

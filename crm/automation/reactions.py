@@ -10,12 +10,12 @@ from crm.core.funnel import GateRefused
 from crm.core.models import Organisation
 from deals.models import Deal
 from deals.services.funnel import convert
-from leads.models import Band, Kind
+from leads.models import Band, Kind, Lead
 from leads.services.alarms import tell_hot, turned_hot
 from nurturing import services as nurturing
 from nurturing.models import Enrolment
 from routing.services import route
-from scoring.services import rescore
+from scoring.services import rescore, rescore_many
 
 Why = Enrolment.Stop
 
@@ -23,6 +23,12 @@ Why = Enrolment.Stop
 def score(lead, interaction):
     """Points for what the lead is and has just done."""
     rescore(lead, interaction)
+
+
+def score_anew(lead, interaction):
+    """All that has ever happened to the lead counts again: its history has grown or shrunk."""
+    rescore_many(Lead.objects.filter(pk=lead.pk))
+    lead.refresh_from_db()
 
 
 def assign(lead, interaction):
@@ -98,8 +104,8 @@ REACTIONS = {
     Kind.ATTENDED: [score, alarm, enrol],
     Kind.DOWNLOADED: [score, alarm, enrol],
     # Two cards became one, or two again.
-    Kind.MERGED: [score, alarm],
-    Kind.UNMERGED: [score, alarm],
+    Kind.MERGED: [score_anew, alarm],
+    Kind.UNMERGED: [score_anew, alarm],
     # What a colleague learns.
     Kind.CALL: [score, alarm],
     Kind.MEETING: [score, alarm],

@@ -104,7 +104,7 @@ def qualification(lead):
 
 def others(lead, user):
     """The person's other leads; of those that the user may not see, only with whom they are."""
-    rows = Lead.objects.filter(person_id=lead.person_id).exclude(pk=lead.pk).order_by("-pk")
+    rows = Lead.objects.filter(person_id=lead.person_id, merged_into=None).exclude(pk=lead.pk).order_by("-pk")
     mine = list(rows.visible_to(user).select_related("stage", "owner").only(*OTHERS)[:OTHERS_AT_MOST])
     closed = rows.exclude(pk__in=Lead.objects.visible_to(user).filter(person_id=lead.person_id).values("pk"))
     hidden = closed.select_related("owner").only("owner", "owner__first_name", "owner__last_name", "owner__username")

@@ -4,7 +4,9 @@ Every door comes through ``open_lead``: forms, JSON, hand, API. The signs of ide
 enquiries of one person that arrive at once make one card.
 """
 
+import functools
 import hashlib
+import re
 from datetime import timedelta
 
 from django.db import connection, transaction
@@ -21,7 +23,7 @@ from crm.core.recent import recent
 from leads import identity
 from leads.capture import PSEUDO
 from leads.conditions import fold
-from leads.models import Consent, Identity, Kind, Lead, PageView, Person, Source, Status, Touch
+from leads.models import Consent, Identity, Kind, Lead, PageView, Person, Source, Status, Tombstone, Touch
 from leads.services.funnel import enter_funnel
 from leads.services.origins import campaign_of, origin_of
 from leads.services.people import company_named
@@ -67,7 +69,7 @@ def choose(rows, identities, name=""):
     rank = {(k.kind, k.scope, k.value): place for place, k in enumerate(identities)}
     votes = {}
     for row in rows:
-        if row.is_shared and (not name or fold(row.person.name) != fold(name)):
+        if (row.is_shared or of_many(row.kind, row.value)) and (not name or fold(row.person.name) != fold(name)):
             continue
         count, best = votes.get(row.person_id, (0, len(rank)))
         votes[row.person_id] = (count + 1, min(best, rank[(row.kind, row.scope, row.value)]))
@@ -75,6 +77,18 @@ def choose(rows, identities, name=""):
         return None, []
     order = sorted(votes, key=lambda pk: (-votes[pk][0], votes[pk][1], pk))
     return next(row.person for row in rows if row.person_id == order[0]), order[1:]
+
+
+def of_many(kind, value):
+    """Whether a sign is that of many people by the company's settings: a switchboard, a role mailbox."""
+    if kind == "email":
+        return value.partition("@")[0] in Organisation.get().role_mailboxes.lower().split()
+    return kind == "phone" and value in _switchboards(Organisation.get().shared_phones)
+
+
+@functools.lru_cache(8)
+def _switchboards(text):
+    return frozenset(number.e164 for part in re.split(r"[,;\n]+", text) if (number := identity.phone(part)))
 
 
 def match(identities, *, name=""):
@@ -90,7 +104,7 @@ def _learn(person, identities, rows):
     fresh = [
         Identity(
             person=person, kind=k.kind, scope=k.scope, value=k.value, raw=k.raw, extension=k.extension,
-            is_shared=(k.kind, k.scope, k.value) in shared,
+            is_shared=(k.kind, k.scope, k.value) in shared or of_many(k.kind, k.value),
         )
         for k in identities
         if (k.kind, k.scope, k.value) not in own
@@ -145,8 +159,30 @@ def _latest(person):
     return Lead.objects.select_for_update(no_key=True).filter(person=person).order_by(first_open, "-id").first()
 
 
+class Erased(Exception):
+    """This is somebody who was deleted on purpose; nothing has been written."""
+
+
+def _check_erased(identities):
+    """A sign of somebody who was erased makes no new card, unless it has become somebody else's since."""
+    digests = [Tombstone.digest_of(k.kind, k.value, k.scope) for k in identities]
+    if Tombstone.objects.filter(digest__in=digests).exists() and match(identities) is None:
+        raise Erased
+
+
+def open_lead(*, identities, by=None, **enquiry):
+    """Make a lead of an enquiry, or add it to the person's open one; see ``_open``. Raises Erased.
+
+    What a colleague enters by hand is taken: they know whom they speak with.
+    """
+    identities = list(identities)
+    if by is None:
+        _check_erased(identities)
+    return _open(identities=identities, by=by, **enquiry)
+
+
 @transaction.atomic(savepoint=False)
-def open_lead(
+def _open(
     *,
     fields,
     identities,

@@ -12,7 +12,7 @@ from leads.capture import ADAPTERS
 from leads.capture.base import Refused, parse_body
 from leads.models import Source, Submission
 from leads.services import confirmations, inbound, site, watch
-from leads.services.intake import open_lead
+from leads.services.intake import Erased, open_lead
 
 State, Reason = Submission.State, Submission.Reason
 TASK = "leads.judge"
@@ -62,6 +62,14 @@ def judge(pk, *, force=False, fresh=False):
     except Refused as refused:
         return _settle(submission, state=State.REJECTED, reason=refused.reason, detail=refused.detail)
     found = {"parsed": parsed.as_json(), "warnings": [w[:300] for w in parsed.warnings[:50]]}
+    try:
+        return _decided(submission, parsed, found, force)
+    except Erased:
+        return _settle(submission, state=State.REJECTED, reason=Reason.ERASED)  # and nothing of what it says is kept
+
+
+def _decided(submission, parsed, found, force):
+    """The receipt as it becomes a card, a part of one, or nothing."""
     if parsed.kind == "event":
         submission.forced = force
         outcome = inbound.take(parsed.events, submission)

@@ -2,7 +2,7 @@
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -49,6 +49,8 @@ def address(lead):
 @require_GET
 def card(request, pk):
     lead = seen(request, pk)
+    if lead.merged_into_id:
+        return redirect("leads:card", pk=lead.merged_into_id)
     page = history.page(history.of_lead(lead))
     context = dossier.of_lead(lead, request.user) | {
         "entries": story.tell(page.rows, page.names),

@@ -183,11 +183,17 @@ def search(request):
 def find(user, text):
     """At most FOUND leads for a search text, latest activity first; then those known by another of their contacts."""
     seen = Lead.objects.visible_to(user).select_related("stage", "owner").only(*COLUMNS, "stage__name")
-    rows = list(seen.filter(words.condition(text)).order_by("-active_at", "-id")[:FOUND])
+    said = words.condition(text)
+    gone = Lead.objects.filter(said, merged_into__isnull=False).values(
+        "merged_into"
+    )  # found by what the card that went said
+    rows = list(seen.filter(said | Q(pk__in=gone), merged_into=None).order_by("-active_at", "-id")[:FOUND])
     if len(rows) < FOUND and (signs := words.identities(text)):
         people = list(Identity.objects.filter(signs).values_list("person", flat=True)[:FOUND])
         rows += (
-            seen.filter(person__in=people).exclude(pk__in=[r.pk for r in rows])[: FOUND - len(rows)] if people else []
+            seen.filter(person__in=people, merged_into=None).exclude(pk__in=[r.pk for r in rows])[: FOUND - len(rows)]
+            if people
+            else []
         )
     return rows
 

@@ -3,7 +3,7 @@
 from django.core.exceptions import BadRequest, ValidationError
 from django.db import transaction
 from django.db.models import Q
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -33,8 +33,14 @@ def _worked(request, rows, pk):
 def person(request, pk):
     """The client's dossier: contacts, enquiries, deals, consents, history as far as the user may see it."""
     row = _person(request, pk)
+    if row.merged_into_id:
+        return redirect("leads:person", pk=row.merged_into_id)
     page = _history(request, row)
-    leads = Lead.objects.visible_to(request.user).filter(person=row).select_related("stage", "owner", "first_origin")
+    leads = (
+        Lead.objects.visible_to(request.user)
+        .filter(person=row, merged_into=None)
+        .select_related("stage", "owner", "first_origin")
+    )
     context = {
         "person": row,
         "leads": leads.order_by("-pk")[:LEADS_AT_MOST],
@@ -43,6 +49,7 @@ def person(request, pk):
         "entries": story.tell(page.rows, page.names),
         "next_url": f"{request.path}?after={page.after}" if page.after else "",
         "can_edit": request.user.can_edit_leads,
+        "merges": row.merges.filter(undone_at=None).select_related("other", "by"),
     }
     return render(request, "leads/person.html", context)
 
@@ -98,7 +105,7 @@ def contact(request, pk, contact_pk):
 
 @require_GET
 def people(request):
-    rows = Person.objects.visible_to(request.user).select_related("company", "owner")
+    rows = Person.objects.visible_to(request.user).filter(merged_into=None).select_related("company", "owner")
     if query := _query(request):
         found = Lead.objects.visible_to(request.user).filter(_matches(query)).values("person")
         rows = rows.filter(pk__in=found)

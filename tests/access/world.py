@@ -20,6 +20,7 @@ from leads.models import (
     Import,
     IncomingLetter,
     LetterFile,
+    Merge,
     Message,
     PageView,
     Task,
@@ -47,7 +48,7 @@ class World:
     clients: dict = field(default_factory=dict)  # name of an actor → signed-in client
 
 
-def bundle(label, owner, sequence, source):
+def bundle(label, owner, sequence, source, merger):
     """A lead with everything that can hang on it, of one owner."""
     mark = f"CANARY{label}QZX"
     company = Company.objects.create(name=f"{mark} Ltd", name_key=mark.lower())
@@ -68,7 +69,11 @@ def bundle(label, owner, sequence, source):
     record(lead, "note", by=owner, text=f"{mark} note")
     record(lead, "note", by=owner, text=f"{mark} deal note", deal=deal.pk)
     receipt = SubmissionFactory(body=mark.encode(), source=source, state="lead", lead=lead, person=person)
+    gone = PersonFactory(merged_into=person)
+    kept = {"moved": {}, "last": {}, "before": {}, "after": {}, "moves": []}
+    merge = Merge.objects.create(person=person, other=gone, by=owner or merger, kept=kept)
     params = {
+        "merge": merge.pk,
         "lead": lead.pk, "person": person.pk, "company": company.pk, "deal": deal.pk, "line": line.pk, "task": task.pk,
         "message": message.pk, "receipt": receipt.pk,
         "contact": Identity.objects.filter(person=person).first().pk,
@@ -114,7 +119,7 @@ def build(rep, colleague, head, outsider, marketer, admin):
     sequence = Sequence.objects.create(name="Chain")
     step = Step.objects.create(sequence=sequence, position=1, kind="wait", hours=1)
     owners = {"own": rep, "mate": colleague, "other": outsider, "nobody": None}
-    bundles = {label: bundle(label, owner, sequence, source) for label, owner in owners.items()}
+    bundles = {label: bundle(label, owner, sequence, source, admin) for label, owner in owners.items()}
     PageView.objects.create(visitor="6f0c5b1e-0000-4000-8000-000000000001", source=source, url="/x")
     fixed = {
         "sequence": sequence.pk, "step": step.pk, "template": template.pk, "source": source.key,

@@ -1,0 +1,33 @@
+"""A person deleted on purpose: what tells who they are goes, the numbers of the reports stay, and their signs leave a
+digest, so that an old list or a late letter does not make them anew."""
+
+from django.db import transaction
+
+from crm.core.models import AuditEntry
+from leads.models import Call, CallNews, Identity, Interaction, Lead, Message, PageView, Person, Submission, Tombstone
+
+PERSON = {"name": "", "job_title": "", "city": "", "birthday": None, "sex": "", "preferences": "", "company": None}
+LEAD = {
+    "name": "", "phone": "", "email": "", "company_name": "", "job_title": "", "need": "", "authority": "", "custom": {},
+    "tags": [], "company": None,
+}  # fmt: skip
+
+
+@transaction.atomic
+def erase(person, *, by):
+    """Forget who this was; returns how many signs are remembered as digests."""
+    person = Person.objects.select_for_update().get(pk=person.pk)
+    signs = list(Identity.objects.filter(person=person).exclude(kind=Identity.Kind.VISITOR))
+    graves = [Tombstone(digest=Tombstone.digest_of(s.kind, s.value, s.scope)) for s in signs]
+    Tombstone.objects.bulk_create(graves, ignore_conflicts=True)
+    Identity.objects.filter(person=person).delete()
+    Person.objects.filter(pk=person.pk).update(**PERSON)
+    Lead.objects.filter(person=person).update(**LEAD)
+    Interaction.objects.filter(person=person).update(text="", details={})
+    Message.objects.filter(person=person).update(to="", subject="", text="", html="")
+    Submission.objects.filter(person=person).update(body=b"", parsed=None, headers={}, sha256="")
+    CallNews.objects.filter(call__person=person).delete()
+    Call.objects.filter(person=person).update(client="", name="", recording="", note="")
+    PageView.objects.filter(person=person).update(person=None)
+    AuditEntry.objects.create(user=by, action="person_erased", subject=str(person.pk), details={"signs": len(signs)})
+    return len(signs)
