@@ -88,6 +88,7 @@ class Message(models.Model):
         "by_hand": _("settled by hand"),
         "unbuildable": _("the letter could not be put together"),
         "too_long": _("the mail server has not taken it for a day"),
+        "returned": _("the letter came back"),
         "blocked": _("the client does not take messages from us"),
         "window": _("more than 24 hours have passed since the client's last message: only a template may be sent"),
         "no_token": _("the source has no access token"),

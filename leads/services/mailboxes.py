@@ -190,13 +190,17 @@ def _take(box, source, folder, batch, report):
     most = adapter.number(source.settings, "max_letter")
     small = [s.uid for s in batch if s.size <= most]
     found = box.letters(small) if small else {}
-    rows = []
+    rows, missing = [], []
     for sketch in batch:
         cut = sketch.size > most
         raw = box.letters([sketch.uid], most=BEGINNING).get(sketch.uid) if cut else found.get(sketch.uid)
-        if raw:
-            head = f"{CUT}: {sketch.size}\r\n".encode() if cut else b""
-            rows.append(_row(source, folder, sketch, head + raw))
+        if raw is None:
+            missing.append(sketch.uid)
+            continue
+        head = f"{CUT}: {sketch.size}\r\n".encode() if cut else b""
+        rows.append(_row(source, folder, sketch, head + raw))
+    if missing and box.sketches(missing):  # listed, still there, and not given: not passed over
+        raise imap.Broken(_("The server did not give a letter."))
     with transaction.atomic():
         stored = _store(rows)
         _move(folder, batch[-1].uid, stored)

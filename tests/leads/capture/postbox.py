@@ -127,3 +127,26 @@ class Proxy:
 
     def close(self):
         self.listener.close()
+
+
+@contextlib.contextmanager
+def babble(*lines):
+    """The port of a "server" that answers each line of the client's with the next of these, whatever was asked."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                client, _address = listener.accept()
+                with client, contextlib.suppress(OSError):
+                    client.settimeout(10)
+                    tag = b""
+                    for line in lines:
+                        client.sendall(line.replace(b"TAG", tag))
+                        tag = client.recv(4096).split(b" ")[0] if line is not lines[-1] else b""
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.close()

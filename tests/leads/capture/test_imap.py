@@ -203,7 +203,8 @@ def test_files_are_laid_down_under_names_that_say_nothing(port, box):
     ]
     assert {r.state for r in rows} == {"kept"}
     assert all(r.file.name.split("/")[0] == "letters" and "." not in r.file.name for r in rows)
-    assert rows[0].file.read() == b"<script>alert(1)</script>"
+    with rows[0].file.open() as file:
+        assert file.read() == b"<script>alert(1)</script>"
 
 
 def test_what_does_not_open_says_why_and_is_tried_again(port, box):
@@ -252,3 +253,32 @@ def test_a_letter_may_be_posted_by_who_knows_the_secret(client, funnels):
     assert taken.status_code in {202, 303}
     drain()
     assert Lead.objects.get().email == "petr@romashka.ru"
+
+
+HELLO, CAPABLE = b"* OK ready\r\n", b"* CAPABILITY IMAP4rev1\r\nTAG OK done\r\n"
+IN, OPENED = b"TAG OK in\r\n", b"* 3 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\nTAG OK [READ-ONLY] done\r\n"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (b"\x00\xff\xfe garbage\r\n",),
+        (b"* BYE too many\r\n",),
+        (HELLO, CAPABLE, b"TAG NO wrong password\r\n"),
+        (HELLO, CAPABLE, b"* BYE closing\r\n"),
+        (HELLO, CAPABLE, IN, b"TAG NO no such folder\r\n"),
+        (HELLO, CAPABLE, IN, b"* 3 EXISTS\r\nTAG OK without a validity\r\n"),
+        (HELLO, CAPABLE, IN, OPENED, b"* SEARCH a b c\r\nTAG OK done\r\n"),
+        (HELLO, CAPABLE, IN, OPENED, b"* SEARCH 1 2\r\nTAG OK x\r\n", b"\xff\xff\xff\r\n"),
+        (HELLO, CAPABLE, IN, OPENED, b"* SEARCH 1\r\nTAG OK x\r\n", b'* 1 FETCH (UID 1 RFC822.SIZE 9 INTERNALDATE "1")\r\nTAG OK x\r\n',
+         b"* 1 FETCH (UID 1 BODY[] {99999999999}\r\n"),
+        (HELLO, CAPABLE, IN, OPENED, b"* SEARCH 1\r\nTAG OK x\r\n", b"* 1 FETCH (UID 1 RFC822.SIZE 9)\r\nTAG OK x\r\n",
+         b"* 1 FETCH (UID 1 BODY[] {900}\r\nabc"),
+    ],
+)  # fmt: skip
+def test_a_server_that_talks_nonsense_breaks_nothing(funnels, settings, lines):
+    settings.LOCAL = True
+    with postbox.babble(*lines) as port, pytest.raises((imap.Broken, imap.Denied)):
+        mailboxes.poll(mailbox(port))
+    assert Submission.objects.count() == 0
+    assert MailFolder.objects.get().error
