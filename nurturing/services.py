@@ -28,9 +28,12 @@ CHUNK = 1000
 
 
 # --- Welcome ---------------------------------------------------------------------------------------------------------
-def greet(lead, interaction):
-    """One welcome letter per new enquiry, from the owner's name (so after the owner is found); the Message or None."""
-    if lead.is_imported or not lead.email:
+def greet(lead, interaction, *, asked=False):
+    """One welcome letter per new enquiry, from the owner's name (so after the owner is found); the Message or None.
+
+    People of a list are greeted only where who brought it in has ``asked`` for it.
+    """
+    if (lead.is_imported and not asked) or not lead.email:
         return None
     known = interaction.details.get("returning")  # of a new address the claim asks, as before every letter
     if known and (optouts.is_opted_out(lead.email) or _greeted_lately(lead.email)):
@@ -58,10 +61,10 @@ def enrolling():
     return list(Sequence.objects.filter(is_active=True, enrols_by_rule=True))
 
 
-def enrol(lead, interaction=None):
+def enrol(lead, interaction=None, *, asked=False):
     """Enrol the lead into each active sequence whose condition it meets; returns the new enrolments."""
     rules = enrolling()
-    if not rules or lead.is_imported or lead.status != Status.OPEN or optouts.is_opted_out(lead.email):
+    if not rules or (lead.is_imported and not asked) or lead.status != Status.OPEN or optouts.is_opted_out(lead.email):
         return []
     loaded = Lead.objects.select_related("source", "first_origin", "stage").get(pk=lead.pk)
     facts = conditions.facts_of(loaded)

@@ -440,6 +440,39 @@ class _Hand:
         _book(self.rule, {assignment: moved}, self.given)
 
 
+def take_back(leads):
+    """Take the assignments of leads of a list out of the ledger; the leads are about to go.
+
+    Returns what is to be called last in the transaction: it brings the counters along.
+    """
+    sql = """
+        with gone as (select id, to_owner_id, (trace->-1->>'rule')::bigint as rule from leads_assignment
+                      where lead_id = any(%s)),
+        entry as (delete from routing_debtentry where assignment_id in (select id from gone)
+                  returning rule_id, user_id, delta)
+        select rule, user_id, sum(delta), sum(given)::int from (
+          select rule_id as rule, user_id, delta, 0 as given from entry
+          union all select rule, to_owner_id, 0, 1 from gone where to_owner_id is not null) m
+        group by rule, user_id"""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [list(leads)])
+        moved = [row for row in cursor.fetchall() if row[0] is not None]
+
+    def close():
+        rules = Debt.objects.filter(rule__in={row[0] for row in moved})
+        list(rules.select_for_update(no_key=True).order_by("pk").values_list("pk"))
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """update routing_debt d set debt = d.debt - m.delta, given = greatest(0, d.given - m.given)
+                   from unnest(%s::bigint[], %s::bigint[], %s::numeric[], %s::int[]) as m(rule, usr, delta, given)
+                   where d.rule_id = m.rule and d.user_id = m.usr""",
+                [list(column) for column in zip(*moved, strict=True)] or [[], [], [], []],
+            )
+        rules.filter(debt=0, given=0).delete()
+
+    return close
+
+
 # --- proof -----------------------------------------------------------------------------------------------------------
 def recount_debts():
     """How many counters differ from their ledger, plus rules whose debts do not add up to 0 (0 is right)."""

@@ -4,9 +4,11 @@ Whoever calls ``rescore`` holds the lead's lock; the set-based verbs lock the le
 keys. So ``Lead.score`` is the sum of the evidence rows at every commit.
 """
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, transaction
 from django.db.models import Count, F, Max, Q, Sum
 from django.utils import timezone
@@ -249,6 +251,62 @@ def rescore_many(leads):
     rows += _replayed(leads, sheets, facts, book)
     _book(rows, sheets)
     return _settle(leads, sheets, book.thresholds)
+
+
+NUMBERS = ("score", "fit", "engagement", "band", "qualification", "mql_at", "sql_at")
+
+
+@transaction.atomic
+def rescore_noted(keys):
+    """``rescore_many`` for leads that a list has completed; returns lead → what ``take_back`` needs to undo it."""
+    if not keys:
+        return {}
+    leads, written = Lead.objects.filter(pk__in=keys), {"evidence": Evidence, "events": Interaction}
+    before = {lead: dict(zip(NUMBERS, numbers, strict=True)) for lead, *numbers in _numbers(leads)}
+    last = {name: model.objects.aggregate(last=Max("pk"))["last"] or 0 for name, model in written.items()}
+    rescore_many(leads)
+    after = {lead: dict(zip(NUMBERS, numbers, strict=True)) for lead, *numbers in _numbers(leads)}
+    notes = {}
+    for lead, had in before.items():  # what stayed is not noted: JSON would cut the microseconds off its times
+        if moved := [name for name in NUMBERS if had[name] != after[lead][name]]:
+            notes[lead] = {"score": [{name: of[name] for name in moved} for of in (had, after[lead])]}
+    for name, model in written.items():
+        rows = model.objects.filter(lead__in=keys, pk__gt=last[name])
+        rows = rows.filter(kind__in=[Kind.BAND_CHANGED, Kind.QUALIFIED]) if model is Interaction else rows
+        for lead, pk in rows.values_list("lead_id", "pk"):
+            notes.setdefault(lead, {}).setdefault(name, []).append(pk)
+    return notes
+
+
+def _numbers(leads):
+    return leads.values_list("pk", *NUMBERS)
+
+
+@transaction.atomic
+def take_back(notes):
+    """Undo ``rescore_noted`` for leads, locked by the caller, whose fields have been restored; ``notes``: by lead.
+
+    Where the score has moved on since, the rules say anew what the lead deserves.
+    """
+    evidence = [pk for note in notes.values() for pk in note.get("evidence", ())]
+    Evidence.objects.filter(Q(pk__in=evidence) | Q(origin__in=evidence)).delete()
+    Interaction.objects.filter(pk__in=[pk for note in notes.values() for pk in note.get("events", ())]).delete()
+    leads = {lead.pk: lead for lead in _locked(Lead.objects.filter(pk__in=notes))}
+    back, moved, sheets = [], [], _sheets(leads.values())
+    for pk, lead in leads.items():
+        before, after = notes[pk].get("score", (None, None))
+        if before and _as_json(lead, after) == after and sheets[pk].score == before.get("score", lead.score):
+            vars(lead).update(before)
+            back.append(lead)
+        elif sheets[pk].score != lead.score:
+            moved.append(pk)
+    _write(back)
+    rescore_many(Lead.objects.filter(pk__in=moved))
+
+
+def _as_json(lead, names):
+    """The lead's numbers as a note that went through JSON has them."""
+    return json.loads(json.dumps({name: getattr(lead, name) for name in names}, cls=DjangoJSONEncoder))
 
 
 def score_new(leads):

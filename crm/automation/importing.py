@@ -1,39 +1,56 @@
 """What the storeys above leads do with each chunk of a list: won deals, scores, owners. Nobody is written to."""
 
 import time
+from functools import partial
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.urls import reverse
 from django.utils import translation
 
-from crm.core.jobs import clock, enqueue
+from crm.core.jobs import clock, enqueue, enqueue_many
+from crm.core.notices import notify
 from deals.models import Deal, DealStageMove
 from deals.services.imports import book_won
 from leads.importing.errors import MappingError, Unreadable
 from leads.models import Assignment, Identity, Import, Interaction, Lead, Person, StageMove, Status, Touch
 from leads.services import importing
+from leads.services.import_diff import Diff
+from nurturing import services as nurturing
 from routing.services import deal_new
 from scoring.models import Evidence
-from scoring.services import rescore_many, score_new
+from scoring.services import rescore_noted, score_new
 
 SLICE = 15.0  # seconds of one job: live work gets its turn between two of them
 MANY = 1000  # new leads
 GROWN = (Lead, Person, Identity, Interaction, StageMove, Touch, Assignment, Deal, DealStageMove, Evidence)
 
 
-def settle(leads):
-    """Scores and owners of new leads, within the transaction of the chunk: no lead of a list is ever seen half made."""
+def settle(leads, *, sets_going=False):
+    """Scores and owners of new leads, within the transaction of the chunk: no lead of a list is ever seen half made.
+
+    ``sets_going``: they are greeted, enrolled and announced as if they had come by themselves; else nobody hears of
+    them. Returns what is done once the leads are written, and what is done last.
+    """
     book_scores = score_new(leads)
     book_owners = deal_new([lead for lead in leads if lead.status == Status.OPEN])
 
     def written(done):
         book_won(done.wins)
         book_scores()
-        if done.updated:
-            rescore_many(Lead.objects.filter(pk__in=done.updated))
-        book_owners()  # last: it locks what live enquiries wait for
+        done.notes.update(rescore_noted(done.updated))
+        if sets_going:
+            enqueue_many("crm.welcome", [lead.pk for lead in leads if lead.status == Status.OPEN])
 
-    return written
+    return written, book_owners  # the owners last: they lock what live enquiries wait for
+
+
+def welcome(lead, interaction):
+    """What a list sets going for one of its new leads, where who brought it in has asked for that; the lead is locked."""
+    if lead.owner:
+        notify(lead.owner, "assigned", url=reverse("leads:card", args=[lead.pk]), lead=lead.pk, name=str(lead))
+    nurturing.greet(lead, interaction, asked=True)
+    nurturing.enrol(lead, interaction, asked=True)
 
 
 def whole(job, opened):
@@ -71,7 +88,8 @@ def go_on(pk, run):
     with job.file.open("rb") as stream, _language_of(job):
         try:
             opened = importing.opened(stream, job.mapping, job.source, options=job.options)
-            through = importing.carry_out(job, opened, then=settle, until=time.monotonic() + SLICE)
+            then = partial(settle, sets_going=job.sets_going)
+            through = importing.carry_out(job, opened, then=then, until=time.monotonic() + SLICE)
         except (Unreadable, MappingError) as error:
             importing.give_up(pk, error)
             return run.done()
@@ -95,15 +113,17 @@ def rehearse(pk, run):
     with job.file.open("rb") as stream, _language_of(job):
         try:
             opened = importing.opened(stream, job.mapping, job.source, options=job.options)
+            diff = Diff()
             counts, errors = importing.rehearse(
-                opened, on_progress=lambda rows: Import.objects.filter(pk=pk).update(forecast={"so_far": rows})
+                opened,
+                on_progress=lambda rows: Import.objects.filter(pk=pk).update(forecast={"so_far": rows}),
+                diff=diff,
             )
+            found = {"forecast": counts, "error_file": errors or "", "diff": diff.shown, "diff_file": diff.save()}
         except (Unreadable, MappingError) as error:
             importing.give_up(pk, error)
             return run.done()
     with transaction.atomic():
         run.done()
-        Import.objects.filter(pk=pk, state=Import.State.CHECKING).update(
-            state=Import.State.CHECKED, forecast=counts, error_file=errors or ""
-        )
+        Import.objects.filter(pk=pk, state=Import.State.CHECKING).update(state=Import.State.CHECKED, **found)
     return None

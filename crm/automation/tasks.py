@@ -4,12 +4,12 @@ import logging
 
 from django.db import transaction
 
-from crm.automation import importing
+from crm.automation import importing, undoing
 from crm.automation.reactions import REACTIONS, STEPS
 from crm.core.jobs import enqueue, job
 from crm.core.models import Stage
 from crm.core.recent import recent_rows
-from leads.models import Interaction, Origin, Source
+from leads.models import Interaction, Kind, Origin, Source
 from leads.services.importing import give_up
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,20 @@ def import_list(ref, run):
 def try_import(ref, run):
     """The dry run of an uploaded list; ``ref``: its key."""
     importing.rehearse(int(ref), run)
+
+
+@job("crm.welcome", queue="bulk")
+def welcome_imported(ref):
+    """One new lead of a list that was to set automations going; ``ref``: its key."""
+    arrival = Interaction.objects.filter(lead=ref, kind=Kind.IMPORTED, deal_ref=None).order_by("pk").first()
+    if arrival and (found := _locked(arrival.pk)):
+        importing.welcome(*found)
+
+
+@job("crm.undo_import", queue="bulk", atomic=False)
+def undo_list(ref, run):
+    """A slice of the undoing of a list; ``ref``: "<import>:<rows done>"."""
+    undoing.go_on(int(ref.partition(":")[0]), run)
 
 
 source_of = recent_rows(lambda: Source.objects.all())

@@ -1,11 +1,12 @@
 """Deals that a list says were won: by sets, marked as imported; nothing is sent and no automation is set going."""
 
+from django.db import DEFAULT_DB_ALIAS
 from django.utils.translation import gettext as _
 
 from crm.core.copying import blank, copy_in, keys
 from crm.core.funnel import entry_stage
 from crm.core.models import Organisation
-from deals.models import Deal, DealStageMove, Status
+from deals.models import Deal, DealLine, DealStageMove, Status
 from deals.services.funnel import title_for
 from leads.models import Kind, Lead
 from leads.services.timeline import record_quietly
@@ -61,3 +62,22 @@ def _event(deal, by):
         "by_id": by.pk if by else None, "kind": Kind.IMPORTED.value, "at": deal["closed_at"],
         "details": {"outcome": "won", "title": deal["title"]},
     }  # fmt: skip
+
+
+def worked_on(leads):
+    """Those of the leads on whose imported deals somebody has worked since: their keys."""
+    deals = Deal.objects.filter(lead__among=leads)
+    touched = deals.exclude(is_imported=True, version=1)
+    moved = DealStageMove.objects.filter(deal__in=deals, imported=False)
+    lines = DealLine.objects.filter(deal__in=deals)
+    return {
+        *touched.values_list("lead", flat=True),
+        *moved.values_list("deal__lead", flat=True),
+        *lines.values_list("deal__lead", flat=True),
+    }
+
+
+def remove_won(leads):
+    """Delete the deals that ``book_won`` made for these leads; nobody has worked on them."""
+    DealStageMove.objects.filter(deal__lead__among=leads)._raw_delete(using=DEFAULT_DB_ALIAS)
+    Deal.objects.filter(lead__among=leads)._raw_delete(using=DEFAULT_DB_ALIAS)

@@ -35,7 +35,7 @@ def _choices():
 
 
 class UploadForm(forms.Form):
-    file = forms.FileField(label=gettext_lazy("File"), help_text=gettext_lazy("CSV, XLSX or vCard, up to 300 MB"))
+    file = forms.FileField(label=gettext_lazy("File"), help_text=gettext_lazy("CSV, TSV, XLSX or vCard, up to 300 MB"))
     source = forms.ModelChoiceField(
         Source.objects.none(), label=gettext_lazy("Source"), required=False, empty_label=gettext_lazy("Uploaded list"),
         help_text=gettext_lazy("Reports count the leads of the list under it"),
@@ -66,6 +66,16 @@ class ReadingForm(forms.Form):
         data = self.cleaned_data
         delimiter = "\t" if data["delimiter"] == "tab" else data["delimiter"]
         return {"encoding": data["encoding"] or None, "delimiter": delimiter or None, "header": data["header"]}
+
+
+class StartForm(forms.Form):
+    """What a list may set going; by itself it sets nothing."""
+
+    sets_going = forms.BooleanField(
+        label=gettext_lazy("Greet the new people, enrol them in sequences and tell their owners"), required=False,
+        help_text=gettext_lazy("Otherwise nobody is written to. Only for people who have agreed to be written to."),
+        widget=forms.CheckboxInput(attrs={"class": "switch"}),
+    )  # fmt: skip
 
 
 class MappingForm(forms.Form):

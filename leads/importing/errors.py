@@ -13,6 +13,14 @@ REASONS = {
     # Why nothing was to be done for a row.
     "known": _("known already, nothing new"),
 }
+# Why undoing has left a card as it is, or a part of it.
+KEPT = {
+    "worked": _("somebody has worked on the card since"),
+    "list": _("another list has completed the card since"),
+    "linked": _("letters, tasks, calls or other cards hang on it"),
+    "deal": _("somebody has worked on its deal since"),
+    "changed": _("changed since"),
+}
 
 
 class Unreadable(Exception):

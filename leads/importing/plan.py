@@ -17,6 +17,7 @@ class Card:
     name: str = ""
     lead: int | None = None
     facts: dict = field(default_factory=dict)  # of the lead, as it stands; "origin" is whether it has one
+    had: dict = field(default_factory=dict)  # of the lead, as it stood before the chunk, by column
     about: dict = field(default_factory=dict)  # of the person
     company: int | None = None
     record: Record | None = None  # the row that makes the lead

@@ -25,7 +25,8 @@ class Import(models.Model):
     """One uploaded list: rows = created + updated + skipped + failed at every commit.
 
     ``options``: how the file is read (kind, encoding, delimiter, header); ``forecast``: what the dry run found, in the
-    same words as the counts.
+    same words as the counts; ``diff``: its first rows of each kind; ``undo``: what undoing has done so far (rows,
+    removed, restored, kept) and where it stands.
     """
 
     class State(models.TextChoices):
@@ -35,6 +36,8 @@ class Import(models.Model):
         RUNNING = "running", pgettext_lazy("import", "running")
         DONE = "done", pgettext_lazy("import", "done")
         FAILED = "failed", pgettext_lazy("import", "failed")
+        UNDOING = "undoing", pgettext_lazy("import", "being undone")
+        UNDONE = "undone", pgettext_lazy("import", "undone")
 
     source = models.ForeignKey("leads.Source", models.PROTECT, related_name="imports")
     by = models.ForeignKey("core.User", models.PROTECT, null=True)
@@ -46,7 +49,11 @@ class Import(models.Model):
     state = models.CharField(max_length=8, choices=State, default=State.READY)
     created_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True)
+    sets_going = models.BooleanField(default=False)  # new leads are greeted, enrolled and announced to their owners
     forecast = models.JSONField(default=dict)
+    diff = models.JSONField(default=dict)
+    diff_file = models.FileField(upload_to=stored_as, blank=True)  # all of it
+    undo = models.JSONField(default=dict)
     rows = models.PositiveIntegerField(default=0)
     created = models.PositiveIntegerField(default=0)
     updated = models.PositiveIntegerField(default=0)
@@ -78,7 +85,12 @@ class Import(models.Model):
 
 
 class ImportRow(models.Model):
-    """What became of one row of a list; ``data``: the cells of a failed one, the fields that an update changed."""
+    """What became of one row of a list.
+
+    ``data``: the cells of a failed one; ``changed``: field → [before, after] for people; ``was``: what undoing needs to
+    bring a known card back (column → [before, after] of the lead and of the person, signs learned, score); ``made``:
+    keys of companies and lead sources that came with it. Deleting a card leaves its keys here: they were its.
+    """
 
     class State(models.TextChoices):
         CREATED = "created", pgettext_lazy("import row", "created")
@@ -86,17 +98,28 @@ class ImportRow(models.Model):
         SKIPPED = "skipped", pgettext_lazy("import row", "skipped")
         FAILED = "failed", pgettext_lazy("import row", "failed")
 
-    of = models.ForeignKey(Import, models.CASCADE, related_name="lines")
+    class Undone(models.TextChoices):
+        REMOVED = "removed", pgettext_lazy("import row", "removed")
+        RESTORED = "restored", pgettext_lazy("import row", "restored")
+        KEPT = "kept", pgettext_lazy("import row", "kept")
+
+    of = models.ForeignKey(Import, models.CASCADE, related_name="lines", db_index=False)
     line = models.PositiveIntegerField()
     state = models.CharField(max_length=7, choices=State)
     reason = models.CharField(max_length=16, blank=True)
     data = models.JSONField(default=dict)
-    person = models.ForeignKey("leads.Person", models.SET_NULL, null=True, related_name="+")
-    lead = models.ForeignKey("leads.Lead", models.SET_NULL, null=True, related_name="+")
+    person = models.ForeignKey(
+        "leads.Person", models.DO_NOTHING, null=True, related_name="+", db_constraint=False, db_index=False
+    )
+    lead = models.ForeignKey("leads.Lead", models.DO_NOTHING, null=True, related_name="+", db_constraint=False)
+    undone = models.CharField(max_length=8, choices=Undone, blank=True)
 
     class Meta:
         verbose_name, verbose_name_plural = _("import row"), _("import rows")
-        indexes = [models.Index(fields=["of", "state", "line"], name="leads_importrow_state")]
+        indexes = [
+            models.Index(fields=["of", "state", "line"], name="leads_importrow_state"),
+            models.Index(fields=["of", "line"], condition=models.Q(undone="kept"), name="leads_importrow_kept"),
+        ]
 
     def __str__(self):
         return f"{self.of_id}:{self.line}"

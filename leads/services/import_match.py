@@ -12,6 +12,7 @@ from leads.models import Lead
 from leads.services.intake import ASKED_FIELDS, OWN_FIELDS, choose
 
 FACTS = (*OWN_FIELDS, *ASKED_FIELDS, "phone", "email", "tags", "custom")
+ATTRIBUTED = ("company_id", "first_origin_id", "last_origin_id", "first_campaign", "last_campaign")
 KNOWN = """
     select i.kind, i.scope, i.value, i.is_shared, p.id, p.name, p.job_title, p.city, p.language, p.company_id
     from importing_wanted w
@@ -52,9 +53,9 @@ def _add_leads(world, keys, lock):
     leads = Lead.objects.filter(pk__in=keys).order_by("pk")
     if lock:
         leads = leads.select_for_update(no_key=True)
-    for lead in leads.values("pk", "person_id", "first_origin_id", *FACTS) if keys else ():
+    for lead in leads.values("pk", "person_id", *ATTRIBUTED, *FACTS) if keys else ():
         card = world.cards[lead["person_id"]]
-        card.lead = lead["pk"]
+        card.lead, card.had = lead["pk"], lead
         card.facts = {name: lead[name] for name in FACTS} | {"origin": lead["first_origin_id"]}
 
 

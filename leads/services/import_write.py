@@ -1,7 +1,6 @@
 """A chunk of a list into the tables, by sets: COPY for what is new, one statement for what is completed."""
 
 import json
-from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import itemgetter
@@ -30,6 +29,9 @@ FACT_COLUMNS = [  # columns of a lead that a list fills in; the second names the
 STATUS = {"won": "converted", "lost": "rejected", "": "open"}
 
 
+PERSON_COLUMNS = [*((name, "") for name in PERSON_FIELDS), ("company_id", "bigint")]
+
+
 class Win(NamedTuple):
     """A lead whose deal a list says was won."""
 
@@ -40,11 +42,15 @@ class Win(NamedTuple):
 
 @dataclass
 class Written:
-    """Keys of leads; ``wins`` still lack their deals, which live a storey higher."""
+    """Keys of leads; ``wins`` still lack their deals, which live a storey higher.
+
+    ``notes``: lead → what the storeys above need to know when the import is undone.
+    """
 
     created: list = field(default_factory=list)
     updated: list = field(default_factory=list)
     wins: list = field(default_factory=list)
+    notes: dict = field(default_factory=dict)
 
 
 # --- The chunk -------------------------------------------------------------------------------------------------------
@@ -56,6 +62,7 @@ class Writer:
     def __init__(self, job, *, stage, reason, now, by=None, says_origin=False):
         self.job, self.stage, self.reason, self.now, self.by = job, stage, reason, now, by
         self.source, self.says_origin = job.source, says_origin
+        self.was, self.news = {}, {}  # card's key → what undoing needs; keys of what came with the chunk
         whole = blank(Lead)
         self.columns = [*whole, "id", "stage_entered_at", "created_at", "active_at"]
         self.base = whole | {
@@ -64,7 +71,8 @@ class Writer:
         }  # fmt: skip
 
     def write(self, results, prepare):
-        """``prepare(leads)`` sees the new leads before they are written and returns what is called with the Written."""
+        """``prepare(leads)`` sees the new leads before they are written and returns what is called with the Written,
+        and what is called last."""
         cards = list({id(r.card): r.card for r in results if r.card and r.state != "skipped"}.values())
         fresh = [card for card in cards if card.record]
         known = [card for card in cards if not card.record]
@@ -72,7 +80,7 @@ class Writer:
         self.origins = self._origins(cards)
         self._people(fresh)
         leads, moves, touches, wins = self._leads(fresh)
-        after = prepare(leads)
+        written, close = prepare(leads)
         with vouched(self._named(cards, leads)):
             copy_in(Person, self.people)
             self._identities(cards)
@@ -80,10 +88,11 @@ class Writer:
             copy_in(StageMove, moves)
             copy_in(Touch, touches)
             self._timeline(fresh, known)
-            copy_in(ImportRow, [self._line(result) for result in results])
         self._complete(known)
         done = Written([card.lead for card in fresh], [card.lead for card in known], wins)
-        after(done)
+        written(done)
+        self._lines(results, done)
+        close()
         return done
 
     def _named(self, cards, leads):
@@ -113,7 +122,8 @@ class Writer:
         if new := sorted(names.keys() - there.keys()):
             rows = [Company(name_key=key, name=names[key][:200]) for key in new]
             Company.objects.bulk_create(rows, ignore_conflicts=True)
-            there |= Company.objects.in_bulk(new, field_name="name_key")
+            there |= (fresh := Company.objects.in_bulk(new, field_name="name_key"))
+            self.news["companies"] = [company.pk for company in fresh.values()]
         return there
 
     def _company(self, name):
@@ -133,7 +143,8 @@ class Writer:
         if new := sorted(wanted.keys() - there.keys()):
             rows = [Origin(name=name, channel=wanted[name]) for name in new]
             Origin.objects.bulk_create(rows, ignore_conflicts=True)
-            there |= Origin.objects.in_bulk(new, field_name="name")
+            there |= (fresh := Origin.objects.in_bulk(new, field_name="name"))
+            self.news["origins"] = [origin.pk for origin in fresh.values()]
         return there
 
     def _origin_name(self, card):
@@ -228,20 +239,28 @@ class Writer:
                 changes["company_id"] = company
             if "origin" in card.changes:
                 marks = card.changes.get("marks", {})
-                origin, campaign = self._origin(card).pk, marks.get("utm_campaign", "")[:120]
-                changes |= {"first_origin_id": origin, "last_origin_id": origin}
-                changes |= {"first_campaign": campaign, "last_campaign": campaign}
-                touches.append(
-                    {"person_id": card.pk, "lead_id": card.lead, "at": self.now, "origin_id": origin, "marks": marks}
-                )
-            if changes:
-                rows.append((card.lead, json.dumps(changes, cls=DjangoJSONEncoder)))
-            if about := self._about(card, changes):
-                people.append((card.pk, json.dumps(about)))
+                changes |= self._attributed(card, marks)
+                touches.append(self._touch(card, self._origin(card).pk, marks))
+            about = self._about(card, changes)
+            rows += [(card.lead, changes)] if changes else []
+            people += [(card.pk, about)] if about else []
+            self.was[card.pk] = {"lead": _pairs(card.had, changes), "person": _pairs(card.about, about)}
+        for touch, pk in zip(touches, keys(Touch, len(touches)), strict=True):
+            touch["id"] = pk
+            self.was[touch["person_id"]]["touch"] = pk
         copy_in(Touch, touches)
-        with connection.cursor() as cursor:
-            _update(cursor, "leads_lead", FACT_COLUMNS, rows, lists=True)
-            _update(cursor, "leads_person", [*((n, "") for n in PERSON_FIELDS), ("company_id", "bigint")], people)
+        update_columns(Lead, FACT_COLUMNS, rows, lists=True)
+        update_columns(Person, PERSON_COLUMNS, people)
+
+    def _attributed(self, card, marks):
+        """Where the lead came from, as far as that was not known."""
+        origin, campaign = self._origin(card).pk, marks.get("utm_campaign", "")[:120]
+        found = {"first_origin_id": origin, "last_origin_id": origin}
+        found |= {"first_campaign": campaign, "last_campaign": campaign}
+        return {name: value for name, value in found.items() if value and not card.had[name]}
+
+    def _touch(self, card, origin, marks):
+        return {"person_id": card.pk, "lead_id": card.lead, "at": self.now, "origin_id": origin, "marks": marks}
 
     @staticmethod
     def _about(card, changes):
@@ -272,8 +291,31 @@ class Writer:
             "text": text, "details": details,
         }  # fmt: skip
 
-    def _line(self, result):
-        record, data = result.record, {}
+    def _lines(self, results, done):
+        """The rows' own records, with what undoing needs on the first row of each card and of the chunk."""
+        left = {}
+        for result in results:
+            if result.card and result.state in {"created", "updated"} and (was := self._was(result.card, done)):
+                left.setdefault(id(result.card), was)
+        rows, news = [], {"made": self.news} if self.news else {}
+        for result in results:
+            more = news if result.state in {"created", "updated"} else {}
+            news = {} if more else news
+            taken = left.pop(id(result.card), None) if result.state in {"created", "updated"} else None
+            rows.append(self._line(result, more | ({"was": taken} if taken else {})))
+        copy_in(ImportRow, rows)
+
+    def _was(self, card, done):
+        if card.pk in self.made:  # all of it goes
+            return None
+        was = {name: kept for name, kept in self.was.get(card.pk, {}).items() if kept}
+        was["signs"] = [[k.kind, k.scope, k.value] for k, _shared in card.learned]
+        if notes := done.notes.get(card.lead):
+            was["notes"] = notes
+        return was
+
+    def _line(self, result, data):
+        record = result.record
         if result.state == "failed":
             data["cells"] = record.cells
         if record.warnings:
@@ -283,12 +325,17 @@ class Writer:
         card = result.card
         return {
             "of_id": self.job.pk, "line": record.line, "state": result.state, "reason": result.reason, "data": data,
-            "person_id": card.pk if card else None, "lead_id": card.lead if card else None,
+            "person_id": card.pk if card else None, "lead_id": card.lead if card else None, "undone": "",
         }  # fmt: skip
 
 
-def _update(cursor, table, columns, rows, *, lists=False):
-    """Set the named columns of rows given as (key, JSON of changes), in one statement."""
+def _pairs(had, changes):
+    """column → [before, after]."""
+    return {name: [had.get(name), value] for name, value in changes.items()}
+
+
+def update_columns(model, columns, rows, *, lists=False):
+    """Set columns of rows given as (key, changes by column), in one statement; ``columns``: names with casts."""
     if not rows:
         return
     sets = [
@@ -299,9 +346,6 @@ def _update(cursor, table, columns, rows, *, lists=False):
         listed = "array(select jsonb_array_elements_text(n.f->'tags'))"
         sets.append(f"tags = case when n.f ? 'tags' then {listed} else t.tags end")
         sets.append("custom = case when n.f ? 'custom' then n.f->'custom' else t.custom end")
-    grouped = defaultdict(list)
-    for pk, changes in rows:
-        grouped["pk"].append(pk)
-        grouped["f"].append(changes)
-    sql = f"update {table} t set {', '.join(sets)} from unnest(%s::bigint[], %s::jsonb[]) as n(id, f) where t.id = n.id"  # nosec B608 - names of our own columns
-    cursor.execute(sql, [grouped["pk"], grouped["f"]])
+    sql = f"update {model._meta.db_table} t set {', '.join(sets)} from unnest(%s::bigint[], %s::jsonb[]) as n(id, f) where t.id = n.id"  # nosec B608 - names of our own columns
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [[pk for pk, _f in rows], [json.dumps(f, cls=DjangoJSONEncoder) for _pk, f in rows]])

@@ -92,8 +92,11 @@ def lost_reason():
 # --- Trying ----------------------------------------------------------------------------------------------------------
 
 
-def rehearse(opened_file, *, on_progress=None):
-    """Counts of what the import would do, and its file of errors (or None); changes nothing in the database."""
+def rehearse(opened_file, *, on_progress=None, diff=None):
+    """Counts of what the import would do, and its file of errors (or None); changes nothing in the database.
+
+    ``diff``: a Diff that is told of every row.
+    """
     counts, errors = Counter(dict.fromkeys(COUNTS, 0)), ErrorFile(opened_file.table.columns)
     overlay = import_match.Overlay()
     try:
@@ -106,6 +109,8 @@ def rehearse(opened_file, *, on_progress=None):
             for result in results:
                 if result.state == "failed":
                     errors.add(result.record.line, result.record.cells, result.reason)
+                if diff:
+                    diff.add(result)
             if on_progress:
                 on_progress(sum(counts.values()))
     finally:
@@ -188,7 +193,7 @@ def finish(job, columns):
 
 def give_up(job_pk, why):
     """Close an import that cannot go on; what was imported stays and is counted."""
-    Import.objects.filter(pk=job_pk).exclude(state=State.DONE).update(
+    Import.objects.filter(pk=job_pk).exclude(state__in=[State.DONE, State.UNDOING, State.UNDONE]).update(
         state=State.FAILED, error=str(why)[:2000], finished_at=timezone.now()
     )
 

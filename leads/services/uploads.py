@@ -11,6 +11,8 @@ from leads.importing import mapping as mappings
 from leads.importing.table import open_table
 from leads.models import Import
 from leads.services.importing import begin
+from leads.services.undoing import WrongState, ring
+from leads.services.undoing import begin as begin_undo
 
 PREVIEW = 10  # rows
 SHOWN = 80  # characters of a cell
@@ -70,29 +72,51 @@ def reread(job, *, encoding, delimiter, header):
 def try_out(job, mapping):
     """Keep the mapping and try the import without a trace, in the background."""
     changes = {"mapping": mapping, "state": State.CHECKING, "forecast": {}, "error": "", "error_file": ""}
+    changes |= {"diff": {}, "diff_file": ""}
     if not Import.objects.filter(pk=job.pk, state__in=[State.READY, State.CHECKED]).update(**changes):
         raise WrongStep(_("This list is being imported already."))
+    _throw_away(job.error_file, job.diff_file)  # of the last try
     enqueue("crm.try_import", job.pk)
 
 
+def _throw_away(*files):
+    """Delete stored files once the transaction has forgotten them."""
+    named = [(file.storage, file.name) for file in files if file]
+    transaction.on_commit(lambda: [storage.delete(name) for storage, name in named])
+
+
 @transaction.atomic
-def start(job, *, by):
-    """Carry out in the background what was tried. Raises WrongStep, or Unreadable where there is no funnel."""
+def start(job, *, by, sets_going=False):
+    """Carry out in the background what was tried; ``sets_going``: with letters, sequences and notices for the new leads.
+
+    Raises WrongStep, or Unreadable where there is no funnel.
+    """
     row = Import.objects.select_for_update().get(pk=job.pk)
     if row.state != State.CHECKED:
         raise WrongStep(_("This list is being imported already."))
+    Import.objects.filter(pk=row.pk).update(sets_going=sets_going)
     begin(row)
-    details = {"import": row.pk, "started": True}
+    details = {"import": row.pk, "started": True, "sets_going": sets_going}
     AuditEntry.objects.create(user=by, action="import", subject=row.file_name[:120], details=details)
     enqueue("crm.import", f"{row.pk}:0")
+
+
+@transaction.atomic
+def undo(job, *, by):
+    """Have the import undone in the background; raises WrongStep."""
+    try:
+        row = begin_undo(job, by=by)
+    except WrongState as error:
+        raise WrongStep(str(error)) from error
+    if row.state == State.UNDOING:
+        ring(row)
 
 
 @transaction.atomic
 def discard(job):
     """Forget a list that was not started, with its file."""
     row = Import.objects.select_for_update().get(pk=job.pk)
-    if row.state in {State.RUNNING, State.DONE} or row.rows:
+    if row.state not in {State.READY, State.CHECKED, State.FAILED} or row.rows:
         raise WrongStep(_("What was imported cannot be discarded."))
-    name, storage = row.file.name, row.file.storage
+    _throw_away(row.file, row.error_file, row.diff_file)
     row.delete()
-    transaction.on_commit(lambda: storage.delete(name) if name else None)

@@ -7,19 +7,25 @@ from django.http import FileResponse, Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from leads.forms.imports import MappingForm, ReadingForm, UploadForm
-from leads.importing.errors import REASONS, Unreadable
-from leads.models import Import, ImportRow
+from leads.forms.imports import MappingForm, ReadingForm, StartForm, UploadForm
+from leads.importing.errors import KEPT, REASONS, Unreadable
+from leads.models import Import, ImportRow, Lead
 from leads.services import uploads
+from leads.services.import_diff import label
 from leads.services.intake import pseudo_source
 from leads.views.answers import away
 
 LAST = 50
 SHOWN = 50  # failed rows on the page
 State = Import.State
+WOULD_BE = {
+    "created": gettext_lazy("New cards"), "updated": gettext_lazy("Known cards that are completed"),
+    "skipped": pgettext_lazy("import", "Skipped"), "failed": gettext_lazy("Refused"),
+}  # fmt: skip
 
 
 def importers(view):
@@ -63,11 +69,11 @@ def job(request, pk):
     mapping = MappingForm(request.POST or None, job=found)
     if request.method == "POST" and mapping.is_valid():
         return _step(request, found, lambda: uploads.try_out(found, mapping.document))
-    context = _shown(found) | {"mapping": mapping, "remap": "remap" in request.GET or request.method == "POST"}
+    context = _shown(request, found) | {"mapping": mapping, "remap": "remap" in request.GET or request.method == "POST"}
     return render(request, "leads/imports/job.html", context, status=422 if request.method == "POST" else 200)
 
 
-def _shown(found):
+def _shown(request, found):
     options = found.options
     delimiter = "tab" if options.get("delimiter") == "\t" else options.get("delimiter", "")
     reading = ReadingForm(
@@ -75,12 +81,50 @@ def _shown(found):
     )
     failed = ImportRow.objects.filter(of=found, state="failed").order_by("line")[:SHOWN] if found.failed else []
     rows = [(row.line, REASONS.get(row.reason, row.reason), _in_short(row.data.get("cells"))) for row in failed]
-    going = found.state in {State.CHECKING, State.RUNNING}
-    return {"job": found, "reading": reading, "failed_rows": rows, "going": going}
+    going = found.state in {State.CHECKING, State.RUNNING, State.UNDOING}
+    return {
+        "job": found, "reading": reading, "failed_rows": rows, "going": going, "starting": StartForm(),
+        "diff": _diff(request.user, found), "kept_rows": _kept(request.user, found),
+    }  # fmt: skip
 
 
 def _in_short(cells):
     return " · ".join(filter(None, cells or []))[:200]
+
+
+def _diff(user, found):
+    """(state, its name, number, first rows) of the dry run; what stands on a card is for those who may open it."""
+    if found.state != State.CHECKED:
+        return []
+    seen = _visible(user, [row["lead"] for rows in found.diff.values() for row in rows])
+    sections = []
+    for state in ImportRow.State:
+        rows = [_told(row, seen) for row in found.diff.get(state, ())]
+        sections.append((str(state), WOULD_BE[state], found.forecast.get(str(state), 0), rows))
+    return [section for section in sections if section[3]]
+
+
+def _told(row, seen):
+    mine = row["lead"] in seen
+    changes = [(label(field), old if mine else "", new) for field, old, new in row["changes"]]
+    lead = row["lead"] if mine else None
+    return row | {"lead": lead, "changes": changes, "reason": REASONS.get(row["reason"], row["reason"])}
+
+
+def _kept(user, found):
+    """(line, key of the card or None, its name, reason, fields) of what undoing has left as it is."""
+    if not found.undo.get("kept"):
+        return []
+    rows = list(ImportRow.objects.filter(of=found, undone="kept").order_by("line")[:SHOWN])
+    seen = _visible(user, [row.lead_id for row in rows])
+    return [
+        (row.line, seen.get(row.lead_id), KEPT.get(row.reason, row.reason), ", ".join(map(label, row.data["kept"])))
+        for row in rows
+    ]
+
+
+def _visible(user, keys):
+    return Lead.objects.visible_to(user).in_bulk([key for key in keys if key])
 
 
 def _step(request, found, verb):
@@ -108,7 +152,17 @@ def reading(request, pk):
 @importers
 def start(request, pk):
     found = _job(request, pk)
-    return _step(request, found, lambda: uploads.start(found, by=request.user))
+    form = StartForm(request.POST)
+    asked = form.is_valid() and form.cleaned_data["sets_going"]
+    return _step(request, found, lambda: uploads.start(found, by=request.user, sets_going=asked))
+
+
+@require_POST
+@importers
+def undo(request, pk):
+    """Take back what the list brought in; what people did since stays."""
+    found = _job(request, pk)
+    return _step(request, found, lambda: uploads.undo(found, by=request.user))
 
 
 @require_POST
@@ -126,7 +180,7 @@ def discard(request, pk):
 @importers
 def progress(request, pk):
     """The part of the page that asks again every two seconds while something is going on."""
-    context = _shown(_job(request, pk))
+    context = _shown(request, _job(request, pk))
     if request.htmx and not context["going"]:
         return HttpResponseClientRefresh()
     return render(request, "leads/imports/_progress.html", context)
@@ -137,7 +191,21 @@ def progress(request, pk):
 def errors(request, pk):
     """The file of what failed, never shown in the page: it is what somebody uploaded."""
     found = _job(request, pk)
-    if not found.error_file:
+    return _file(found, found.error_file, _("errors"))
+
+
+@require_safe
+@importers
+def diff(request, pk):
+    """All that the dry run would do, row by row; it tells of cards of the whole company."""
+    found = _job(request, pk)
+    if not request.user.sees_all:
         raise Http404
-    name = f"{found.file_name.rpartition('.')[0] or found.file_name} - {_('errors')}.csv"
-    return FileResponse(found.error_file.open("rb"), as_attachment=True, filename=name, content_type="text/csv")
+    return _file(found, found.diff_file, _("what would be done"))
+
+
+def _file(found, stored, word):
+    if not stored:
+        raise Http404
+    name = f"{found.file_name.rpartition('.')[0] or found.file_name} - {word}.csv"
+    return FileResponse(stored.open("rb"), as_attachment=True, filename=name, content_type="text/csv")

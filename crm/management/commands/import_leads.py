@@ -3,6 +3,7 @@ from pathlib import Path
 
 from django.core.files.storage import default_storage
 from django.core.management.base import BaseCommand, CommandError
+from django.utils.translation import gettext as _
 
 from crm.automation.importing import whole
 from leads.importing.errors import MappingError, Unreadable
@@ -51,6 +52,9 @@ class Command(BaseCommand):
         except BaseException as error:
             importing.give_up(job.pk, error)
             raise
+        self.stderr.write(
+            _("Import %(number)d; it is undone by: manage.py undo_import %(number)d") % {"number": job.pk}
+        )
         names = ("rows", "created", "updated", "skipped", "failed")
         return {name: getattr(job, name) for name in names} | {"error_file": _path(job.error_file.name)}
 
