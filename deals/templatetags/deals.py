@@ -6,7 +6,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from crm.core.templatetags.ui import kept
+from crm.core.templatetags.ui import kept, short_date
 
 register = template.Library()
 
@@ -19,7 +19,7 @@ def closes(deal):
 
 @kept
 def _closes(day, passed):
-    short, tone = date_format(day, "d.m"), "danger-text" if passed else "muted"
+    short, tone = short_date(day), "danger-text" if passed else "muted"
     text = pgettext("expected close", "by %(day)s") % {"day": short}
     if passed:
         text = _("close date passed:") + f" {short}"

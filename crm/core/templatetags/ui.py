@@ -138,9 +138,14 @@ def num(value):
     return NOTHING if number is None else _num(number)
 
 
+def _signed(text):
+    """A minus as wide as the digits, not a hyphen."""
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
 @kept
 def _num(number):
-    return format_decimal(number, locale=_locale())
+    return _signed(format_decimal(number, locale=_locale()))
 
 
 @register.filter
@@ -153,7 +158,7 @@ def percent(value):
 @kept
 def _percent(number):
     pattern = _locale().percent_formats[None].pattern.replace("#,##0", "#,##0.#")
-    return format_percent(number, locale=_locale(), format=pattern)
+    return _signed(format_percent(number, locale=_locale(), format=pattern))
 
 
 @register.filter
@@ -232,6 +237,11 @@ def _day(local, now):
 @kept
 def _date(skeleton, day):
     return format_skeleton(skeleton, day, locale=_locale())
+
+
+def short_date(day):
+    """A date as short as it stays clear, for cards and dense tables."""
+    return _date("MMMd" if day.year == timezone.localdate().year else "yMMMd", day)
 
 
 @kept
