@@ -10,6 +10,7 @@ from leads.services import (
     delivery,
     dialling,
     fetching,
+    introductions,
     judging,
     letter_files,
     mailboxes,
@@ -41,6 +42,11 @@ def expire_opt_in(ref):
 @job("leads.fetch", queue="mail", atomic=False, on_dead=fetching.died)
 def fetch(ref, run):
     fetching.fetch(int(ref), run)
+
+
+@job("leads.meet", queue="mail", atomic=False)
+def meet(ref, run):
+    introductions.meet(int(ref), run)
 
 
 @job("leads.judge_hits")

@@ -9,7 +9,7 @@ from django.utils import timezone
 from crm.core.models import Role, User
 from crm.core.recent import recent
 from leads.models import Conversation, Message
-from leads.services.conversations import refresh
+from leads.services.talk_news import refresh
 from leads.services.waiting import work_times
 
 MOST = 200  # lines in one answer

@@ -9,7 +9,7 @@ from crm.core import outbound
 from crm.core.jobs import ATTEMPTS
 from leads.models import ChatFile
 from leads.outbound import SENDERS
-from leads.services.conversations import refresh
+from leads.services.talk_news import refresh
 
 MAX_FILE = 20 * 1024 * 1024  # bytes; as much as Telegram lets a bot have
 State = ChatFile.State

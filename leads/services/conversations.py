@@ -18,6 +18,7 @@ from crm.core.jobs import enqueue
 from crm.core.models import Organisation
 from crm.core.notices import notify
 from leads.capture import talk
+from leads.capture.site import Recommended
 from leads.identity import Known
 from leads.models import (
     ChatFile,
@@ -33,12 +34,15 @@ from leads.models import (
     Touch,
 )
 from leads.models.lead import Status as LeadStatus
+from leads.services import site
 from leads.services.intake import lock_signs, match, open_lead
 from leads.services.outcome import NOTHING, Outcome, Reason, State
+from leads.services.talk_news import refresh, task_mark
 from leads.services.tasks import set_task
 from leads.services.timeline import lift, record
 
 FETCH = "leads.fetch_file"
+MEET = "leads.meet"
 LATER = timedelta(hours=1)  # a provider's clock may be ahead of ours by so much
 SHOWN = 80  # characters of a message in a notice
 # A message's way through the provider, in order; what is told late changes nothing.
@@ -69,10 +73,19 @@ def _open_lead_of(person):
 
 
 def _start(chat, source, person=None, lead=None):
-    return Conversation.objects.create(
+    row = Conversation.objects.create(
         source=source, channel=chat.channel, chat=chat.id, person=person, lead=lead, title=chat.title,
         details=chat.details,
     )  # fmt: skip
+    if chat.channel == Conversation.Channel.VK and source.settings.get("token"):
+        enqueue(MEET, row.pk)  # VK tells a number; the name must be asked for
+    return row
+
+
+def _recommended(chat, lead, submission):
+    """A deep link with somebody's code."""
+    if code := chat.marks.get("ref", "").lower():
+        site.follow([Recommended(code=code)], lead, submission)
 
 
 def _remember(conversation, chat, lead, submission):
@@ -90,6 +103,7 @@ def _remember(conversation, chat, lead, submission):
     conversation.title = chat.title or conversation.title
     conversation.details = {**conversation.details, **chat.details}
     conversation.save(update_fields=["lead", "person", "title", "details"])
+    _recommended(chat, lead, submission)
 
 
 # --- The card ---------------------------------------------------------------------------------------------------------
@@ -151,23 +165,6 @@ def _tell(conversation, lead, text, submission):
         title = _("Answer: %s") % conversation.get_channel_display()
     due_at = timezone.now() + timedelta(minutes=Organisation.get().missed_call_minutes)
     set_task(lead, title=title, due_at=due_at, assignee=lead.owner, dedup=f"{prefix}{submission.pk}")
-
-
-def task_mark(conversation):
-    return f"talk:{conversation.pk}:"
-
-
-def refresh(conversation):
-    """Open cards read the conversation anew, without a word."""
-    last = conversation.messages.exclude(by=None).order_by("-pk").values_list("by", flat=True).first()
-    watching = {last, conversation.lead.owner_id if conversation.lead else None} - {None}
-    for user_id in watching:
-        notify(user_id, "talk", lead=conversation.lead_id)
-
-
-def seen(conversation):
-    """A colleague has read what there is."""
-    Conversation.objects.filter(pk=conversation.pk, unread__gt=0).update(unread=0)
 
 
 # --- Messages ---------------------------------------------------------------------------------------------------------

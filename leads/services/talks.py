@@ -15,7 +15,7 @@ from leads.models.messages import new_token
 from leads.outbound import SENDERS
 from leads.outbound.base import FAILED, LATER, SENT, UNSURE, Verdict
 from leads.outbound.vk import random_id
-from leads.services.conversations import refresh, task_mark
+from leads.services.talk_news import refresh, task_mark
 from leads.services.tasks import finish
 from leads.services.timeline import record
 

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 from crm.core.models import AuditEntry
 from leads.models import ChatFile, Conversation, Source
 from leads.outbound import telegram
-from leads.services import conversations, dialogue, talks
+from leads.services import dialogue, talk_news, talks
 from leads.views import answers
 from leads.views.card import address, seen, worked
 
@@ -75,7 +75,7 @@ def answer(request, pk, talk):
 def read(request, pk, talk):
     """A colleague who works the lead has the messages before their eyes."""
     lead = worked(request, pk)
-    conversations.seen(_one(request, lead, talk))
+    talk_news.seen(_one(request, lead, talk))
     return HttpResponse(status=204)
 
 

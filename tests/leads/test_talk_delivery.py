@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from crm.core.jobs import drain
 from crm.core.models import Job
-from leads.models import ChatFile, ChatLine, Conversation, Message
+from leads.models import ChatFile, ChatLine, Conversation, Lead, Message
 from leads.outbound import telegram, vk
 from leads.services import talks
 from tests.factories import LeadFactory, SourceFactory
@@ -263,3 +263,23 @@ def test_the_webhook_is_set_with_its_secret(talk, desk):
     )
     desk.say(400, {"ok": False, "description": "Bad Request: bad webhook: HTTPS url must be provided"})
     assert "HTTPS" in telegram.set_webhook(source, "http://crm.example/")
+
+
+def test_the_name_of_a_vk_client_is_asked_for(desk, funnels, client):
+    settings = {"base_url": desk.url, "token": "T0KEN"}
+    SourceFactory(key="vk", adapter="vk", secret="s", settings=settings)
+    message = {"date": 1700000000, "from_id": 88, "peer_id": 88, "text": "Привет", "conversation_message_id": 1}
+    event = {"type": "message_new", "secret": "s", "object": {"message": message}}
+    client.post("/capture/vk/", event, content_type="application/json")
+    drain()
+    assert list(Lead.objects.values_list("name", "person__name")) == [("Вкшин Иван", "Вкшин Иван")] or list(
+        Lead.objects.values_list("name", flat=True)
+    ) == ["Иван Вкшин"]
+    assert Conversation.objects.get().title
+
+
+def test_only_an_administrator_sets_the_webhook(talk, desk, rep, admin, signed_in):
+    talk("telegram")
+    assert signed_in(rep).post("/sources/telegram/webhook/").status_code == 403
+    assert signed_in(admin).post("/sources/telegram/webhook/").status_code == 302
+    assert [path for path, _body in desk.told] == ["/botT0KEN/setWebhook"]

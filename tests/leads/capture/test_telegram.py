@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leads.capture import base, telegram
-from leads.models import ChatFile, ChatLine, Conversation, Identity, Interaction, Lead, Submission
+from leads.models import ChatFile, ChatLine, Conversation, Identity, Interaction, Lead, ReferralCode, Submission
+from tests.factories import PersonFactory
 from tests.leads.capture.conftest import make_source
 from tests.leads.capture.real import bodies
 
@@ -235,3 +236,10 @@ def test_a_handle_that_changed_hands_makes_nobody_one(tell):
     second["message"]["from"]["username"] = "PetrI1"
     tell(second)
     assert Lead.objects.values("person").distinct().count() == 2
+
+
+def test_a_referral_code_in_a_deep_link_counts(tell, funnels):
+    friend = PersonFactory()
+    ReferralCode.objects.create(code="anna7", person=friend)
+    tell(message("/start ref_ANNA7"))
+    assert Lead.objects.get().interactions.filter(kind="referred").count() == 1
