@@ -12,6 +12,9 @@ import time
 import uuid
 from dataclasses import dataclass, field
 
+from crm.demo.deliveries import delivery, phone_of
+
+TAKEN = {200, 202, 303}  # what providers, programs and forms are answered
 TIMEOUT = 15  # seconds; far more than an answer may take
 PATIENCE = 120  # seconds of asking again, per capture
 CLIENT = uuid.uuid5(uuid.NAMESPACE_DNS, "client.test")
@@ -59,7 +62,7 @@ class Load:
 
     @property
     def done(self):
-        return len({row.post for row in list(self.attempts) if row.status == 202})
+        return len({row.post for row in list(self.attempts) if row.status in TAKEN})
 
     def finish(self, seconds):
         deadline = time.monotonic() + seconds
@@ -104,15 +107,35 @@ class Load:
     def client(self, post):
         return address(self.source, self._client_of(post))
 
+    def request(self, post):
+        """(path, body, headers) of a post."""
+        headers = {"Content-Type": "application/json", "Idempotency-Key": f"post-{post}"}
+        body = {"name": f"Клиент {post}", "email": self.client(post), "company": "Нагрузка"}
+        return f"/capture/{self.source}/", json.dumps(body), headers
+
     def _attempt(self, post):
         began = time.monotonic()
         status, later = 0, ""
         asking = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
         with contextlib.closing(asking), contextlib.suppress(OSError, http.client.HTTPException):
-            headers = {"Content-Type": "application/json", "Idempotency-Key": f"post-{post}"}
-            body = {"name": f"Клиент {post}", "email": self.client(post), "company": "Нагрузка"}
-            asking.request("POST", f"/capture/{self.source}/", json.dumps(body), headers)
+            path, body, headers = self.request(post)
+            asking.request("POST", path, body, headers)
             answer = asking.getresponse()
             answer.read()
             status, later = answer.status, answer.headers.get("Retry-After", "")
         return Attempt(post, self.client(post), began - self.began, status, time.monotonic() - began, later)
+
+
+@dataclass
+class MixedLoad(Load):
+    """Every channel in turn, as its provider sends it; a repeated post is the same delivery, letter by letter.
+
+    Providers know no Idempotency-Key: whoever got no answer sends the same once more.
+    """
+
+    def client(self, post):
+        return phone_of(self._client_of(post))
+
+    def request(self, post):
+        sent = delivery(self._client_of(post))
+        return f"/capture/{sent.adapter}/{sent.suffix}", sent.body, {"Content-Type": sent.content_type}

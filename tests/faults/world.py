@@ -3,6 +3,7 @@
 from datetime import time
 
 from crm.core.models import Calendar, Hours, Team, User
+from crm.demo.deliveries import ADAPTERS
 from leads.models import Source
 
 PASSWORD = "a long passphrase"  # of people who exist for a minute
@@ -20,3 +21,4 @@ def build():
             language="ru", calendar=calendar,
         )  # fmt: skip
     Source.objects.bulk_create(Source(key=key, name=key, adapter="json") for key in ("short", "long", "late", "bench"))
+    Source.objects.bulk_create(Source(key=name, name=name, adapter=name) for name in ADAPTERS)
