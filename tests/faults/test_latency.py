@@ -13,7 +13,7 @@ import time
 import pytest
 
 from tests.faults import rig
-from tests.faults.load import Load
+from tests.faults.load import Load, MixedLoad
 from tests.faults.world import PASSWORD
 from tests.journeys.visitor import Visitor
 
@@ -68,6 +68,22 @@ def test_a_new_lead_reaches_the_owners_open_page(product, tmp_path):
     took = sorted(heard[name] - asked for name, asked in new.items())
     p95 = statistics.quantiles(took, n=20)[-1]
     print(f"\n{len(took)} captures at {RATE}/s → notice on the owner's open page: ", end="")
+    print(f"p50 {statistics.median(took):.2f} s, p95 {p95:.2f} s, most {took[-1]:.2f} s")
+
+
+READY = """
+    select extract(epoch from judged_at - received_at)::float as took from leads_submission where id > %s"""
+
+
+def test_a_card_of_any_channel_is_ready_soon(product, tmp_path):
+    before = product.value("select coalesce(max(id), 0) from leads_submission")
+    load = MixedLoad(product.port, "", RATE * SECONDS, RATE, tmp_path / "mixed.jsonl").start()
+    load.finish(rig.WAIT * 5)
+    rig.settled(product)
+    took = sorted(row["took"] for row in product.rows(READY, before))
+    assert len(took) >= RATE * SECONDS
+    p95 = statistics.quantiles(took, n=20)[-1]
+    print(f"\n{len(took)} deliveries of 11 kinds at {RATE}/s → judged: ", end="")
     print(f"p50 {statistics.median(took):.2f} s, p95 {p95:.2f} s, most {took[-1]:.2f} s")
 
 
