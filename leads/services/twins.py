@@ -15,7 +15,7 @@ from leads.models import Identity, NotSame, Person
 
 AT_MOST = 5
 COLLEAGUES = 300  # of one company that are looked through
-ALIKE = 0.78  # of names: a slip of the hand, a short form, another order
+ALIKE = 0.82  # of two words of a name: a letter or two off
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,22 @@ def _by_name(person):
 
 
 def alike(one, two):
-    """Whether two names may be one: words in any order, a letter off, an initial for a name."""
-    first, second = (" ".join(sorted(fold(name).split())) for name in (one, two))
-    return SequenceMatcher(None, first, second).ratio() >= ALIKE
+    """Whether two names may be one: the words in any order, each a letter off at most, an initial for a name."""
+    first, second = sorted((fold(name).replace(".", " ").split() for name in (one, two)), key=len)
+    if len(second) > len(first) + 1 or not first:
+        return False
+    for word in first:
+        best = max(second, key=lambda other: _likeness(word, other), default="")
+        if _likeness(word, best) < ALIKE:
+            return False
+        second.remove(best)
+    return True
+
+
+def _likeness(one, two):
+    if min(len(one), len(two)) == 1:
+        return float(one[:1] == two[:1])
+    return SequenceMatcher(None, one, two).ratio()
 
 
 def _parted(person):

@@ -32,9 +32,9 @@ def _worked(request, rows, pk):
 @require_GET
 def person(request, pk):
     """The client's dossier: contacts, enquiries, deals, consents, history as far as the user may see it."""
+    if into := Person.objects.filter(pk=pk).values_list("merged_into", flat=True).first():
+        return redirect("leads:person", pk=into)  # which says itself who may see it
     row = _person(request, pk)
-    if row.merged_into_id:
-        return redirect("leads:person", pk=row.merged_into_id)
     page = _history(request, row)
     leads = (
         Lead.objects.visible_to(request.user)
