@@ -11,7 +11,7 @@ from leads.capture.reading import FORMATS
 from leads.models import Person, ReferralCode
 
 OURS = {
-    "name": _("name"), "first_name": _("first name"), "last_name": _("last name"), "middle_name": _("patronymic"),
+    "name": _("full name"), "first_name": _("first name"), "last_name": _("last name"), "middle_name": _("patronymic"),
     "phone": _("phone"), "email": _("e-mail"), "telegram": "Telegram", "whatsapp": "WhatsApp", "vk": "VK",
     "company_name": _("company"), "job_title": _("job title"), "city": _("city"), "region": _("region"),
     "country": _("country"), "language": _("language"), "industry": _("industry"), "company_size": _("company size"),
@@ -29,7 +29,7 @@ CONSTANTS = 3  # rows
 class QuestionForm(forms.Form):
     field = forms.ChoiceField(label=_("What it is"), choices=list(FIELDS.items()), required=False)
     label = forms.CharField(label=_("Question"), max_length=200, required=False)
-    type = forms.ChoiceField(label=_("Answer"), choices=list(TYPES.items()), required=False)
+    type = forms.ChoiceField(label=_("Kind of answer"), choices=list(TYPES.items()), required=False)
     required = forms.BooleanField(label=_("Required"), required=False)
     options = forms.CharField(
         label=_("Options, one a line"), required=False, widget=forms.Textarea({"rows": 2}), max_length=5000

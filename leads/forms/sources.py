@@ -28,6 +28,7 @@ class PlainSourceForm(forms.ModelForm):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["adapter"] = forms.ChoiceField(label=_("Kind"), choices=adapter_choices())
+        self.fields["secret"].widget = forms.PasswordInput({"autocomplete": "new-password"}, render_value=True)
         if self.instance.pk:
             del self.fields["key"]
 

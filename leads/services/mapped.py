@@ -50,8 +50,8 @@ def _with_body(source):
     return Submission.objects.filter(source=source).exclude(body=b"").order_by("-pk")
 
 
-def preview(source, settings, shown):
-    """What a card of this body would hold, as ``Parsed.as_json``; None where it cannot be read."""
+def preview(source, settings, shown, words):
+    """What a card of this body would hold, named by ``words``; None where it cannot be read."""
     if shown.body is None:
         return None
     trial = SimpleNamespace(key=source.key, settings=settings, secret=source.secret)
@@ -61,8 +61,8 @@ def preview(source, settings, shown):
         return {"error": str(refused.detail)}
     return {
         "kind": parsed.kind,
-        "contacts": [(known.kind, known.value) for known in parsed.identities],
-        "fields": [(name, value) for name, value in parsed.fields.items() if name != "custom"],
+        "contacts": [(words.get(known.kind, known.kind), known.value) for known in parsed.identities],
+        "fields": [(words.get(name, name), value) for name, value in parsed.fields.items() if name != "custom"],
         "custom": list(parsed.fields.get("custom", {}).items()),
         "marks": list(parsed.marks.items()),
         "own_id": parsed.own_id,

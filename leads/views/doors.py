@@ -12,7 +12,16 @@ from django.views.decorators.http import require_http_methods
 
 from crm.core.models import AuditEntry
 from leads.capture import ADAPTERS
-from leads.forms.doors import AttendanceForm, CodeForm, MappingForm, QuestionForms, SampleForm, TextsForm, questions_in
+from leads.forms.doors import (
+    OURS,
+    AttendanceForm,
+    CodeForm,
+    MappingForm,
+    QuestionForms,
+    SampleForm,
+    TextsForm,
+    questions_in,
+)
 from leads.importing.errors import Unreadable
 from leads.models import ReferralCode, Source
 from leads.services import attendance, mapped, referrals, sources
@@ -88,7 +97,7 @@ def mapping(request, key):
         settings = form.stated(source.settings)
         if "save" in request.POST:
             return _mapped(request, source, settings)
-        context["preview"] = mapped.preview(source, settings, example)
+        context["preview"] = mapped.preview(source, settings, example, OURS)
     return _page(request, "leads/source_mapping.html", source, context, invalid=bool(form.errors))
 
 
