@@ -96,9 +96,8 @@ def test_a_client_of_telegram_and_the_owner_talk_in_the_card(product, person, te
 def test_a_visitor_of_the_site_and_the_owner_talk_in_the_chat(product, telegram, browser):
     site = browser.new_context(locale="ru-RU", viewport={"width": 400, "height": 800}).new_page()
     site.set_default_timeout(15_000)
-    site.route("http://shop.example/**", lambda route: route.fulfill(
-        body=SITE.format(url=product.url), content_type="text/html; charset=utf-8"))  # fmt: skip
-    site.goto("http://shop.example/?utm_source=max")
+    telegram.site = SITE.format(url=product.url)
+    site.goto(f"{telegram.url}/site/?utm_source=max")
     assert (site.context.cookies(), len(site.frames)) == ([], 1)  # nothing until it is opened
     site.get_by_role("button", name="Напишите нам").click()
     chat = site.frame_locator("#crm-chat iframe")
@@ -115,13 +114,13 @@ def test_a_visitor_of_the_site_and_the_owner_talk_in_the_chat(product, telegram,
     chat.locator("#text").fill("Спасибо!")
     chat.locator("#text").press("Enter")
     expect(thread).to_contain_text("Спасибо!", timeout=SOON)
-    leaves_a_contact(product, chat, card)
+    leaves_a_contact(product, chat, card, f"{telegram.url}/site/?utm_source=max")
     assert site.context.cookies() == []
     site.context.close()
     page.context.close()
 
 
-def leaves_a_contact(product, chat, card):
+def leaves_a_contact(product, chat, card, page):
     """The contact is on the card, the campaign is known."""
     chat.locator("#leave").click()
     chat.locator("#name").fill("Вера Павловна")
@@ -134,4 +133,4 @@ def leaves_a_contact(product, chat, card):
 
     wait_for(known, "the phone on the card")
     marks = product.value("select marks from leads_touch where lead_id = %s order by id limit 1", card["id"])
-    assert (marks["utm_source"], marks["landing"]) == ("max", "http://shop.example/?utm_source=max")
+    assert (marks["utm_source"], marks["landing"]) == ("max", page)

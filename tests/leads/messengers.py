@@ -10,10 +10,10 @@ FILE = b"%PDF-1.4 a file of the client's"
 
 
 class Messengers:
-    """``told``: [(path, body)]; ``answers``: [(status, body, headers)] that come before the usual ones; "hang up" too."""
+    """``site``: the company's page, under /site/. ``told``: [(path, body)]; ``answers``: [(status, body, headers)] that come before the usual ones; "hang up" too."""
 
     def __init__(self):
-        self.told, self.answers, self.headers = [], [], []
+        self.told, self.answers, self.headers, self.site = [], [], [], ""
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"desk": self}))
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         self.file = FILE
@@ -49,6 +49,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         path = urlsplit(self.path).path
         self.desk.headers.append(dict(self.headers))
+        if path == "/site/":
+            self._send(200, self.desk.site.encode(), "text/html; charset=utf-8")
+            return
         if path.startswith(("/file/", "/media/")):
             self._send(200, self.desk.file, "application/pdf")
             return
