@@ -17,7 +17,10 @@ GROUPS = {
     "calls": (_("Calls and meetings"), {Kind.CALL, Kind.CALL_MISSED, Kind.MEETING}),
     "letters": (
         _("Letters"),
-        {Kind.EMAIL_OUT, Kind.EMAIL_OPENED, Kind.EMAIL_CLICKED, Kind.REPLIED, Kind.UNSUBSCRIBED, Kind.SEQUENCE},
+        {
+            Kind.EMAIL_OUT, Kind.EMAIL_OPENED, Kind.EMAIL_CLICKED, Kind.REPLIED, Kind.UNSUBSCRIBED, Kind.SEQUENCE,
+            Kind.EMAIL_IN, Kind.BOUNCED, Kind.AUTO_REPLY,
+        },
     ),
     "messages": (_("Messengers and chats"), {Kind.MESSAGE_IN, Kind.MESSAGE_OUT}),
     "notes": (_("Notes"), {Kind.NOTE}),

@@ -28,6 +28,11 @@ def _google(source, mark):
     return JSON, _dump(body), {}
 
 
+def _mail(source, mark):
+    raw = f"From: {MARK}@localhost\r\nSubject: test\r\nAuto-Submitted: auto-generated\r\nMessage-ID: <{mark}@{MARK}>\r\n\r\ntest\r\n"
+    return "message/rfc822", raw.encode(), {}
+
+
 def _mapping(source, mark):
     """By the source's own proof, whatever it is."""
     settings, raw = source.settings, _dump({"test": "test", MARK: mark})
@@ -48,7 +53,7 @@ def _dump(value):
 
 BODIES = {
     "web-form": _form, "tilda": _form, "newsletter": _form, "event": _form, "download": _form, "referral": _form,
-    "vk": _vk, "google-ads": _google, "mapping": _mapping,
+    "vk": _vk, "google-ads": _google, "mapping": _mapping, "imap": _mail, "inbound-mail": _mail,
 }  # fmt: skip
 
 
@@ -77,4 +82,3 @@ def envelope(source, path):
     return Envelope(
         method="POST", path=path, content_type=kind, headers=headers, raw=raw, url=f"http://localhost{path}{query(source)}"
     )  # fmt: skip
-

@@ -4,7 +4,21 @@ digest, so that an old list or a late letter does not make them anew."""
 from django.db import transaction
 
 from crm.core.models import AuditEntry
-from leads.models import Call, CallNews, Identity, Interaction, Lead, Message, PageView, Person, Submission, Tombstone
+from leads.models import (
+    Call,
+    CallNews,
+    ChatLine,
+    Conversation,
+    Identity,
+    Interaction,
+    Lead,
+    Message,
+    PageView,
+    Person,
+    Submission,
+    Tombstone,
+)
+from leads.services import letter_files
 
 PERSON = {"name": "", "job_title": "", "city": "", "birthday": None, "sex": "", "preferences": "", "company": None}
 LEAD = {
@@ -26,8 +40,11 @@ def erase(person, *, by):
     Interaction.objects.filter(person=person).update(text="", details={})
     Message.objects.filter(person=person).update(to="", subject="", text="", html="")
     Submission.objects.filter(person=person).update(body=b"", parsed=None, headers={}, sha256="")
+    letter_files.forget(person)
     CallNews.objects.filter(call__person=person).delete()
     Call.objects.filter(person=person).update(client="", name="", recording="", note="")
+    ChatLine.objects.filter(conversation__person=person).delete()
+    Conversation.objects.filter(person=person).update(title="", details={})
     PageView.objects.filter(person=person).update(person=None)
     AuditEntry.objects.create(user=by, action="person_erased", subject=str(person.pk), details={"signs": len(signs)})
     return len(signs)

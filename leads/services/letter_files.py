@@ -1,12 +1,13 @@
-"""Files of letters: laid down once under opaque names, never opened or unpacked; and what is left of a letter's end."""
+"""Files of letters: laid down once under opaque names, never opened or unpacked; gone when their client is erased."""
 
 from django.core.files.base import ContentFile
 from django.db import transaction
 
 from leads.capture.base import Refused
 from leads.capture.letter import Letter
-from leads.models import IncomingLetter, LetterFile
+from leads.models import IncomingLetter, LetterFile, MailNews
 from leads.services.judging import read
+from leads.services.mailroom import BLANK
 
 State = LetterFile.State
 
@@ -35,3 +36,15 @@ def _lay_down(row, content):
     except Exception:
         row.file.storage.delete(row.file.name)
         raise
+
+
+def forget(person):
+    """Of the letters of somebody who is erased the keys alone stay: they lie on the server and must not come again."""
+    letters = IncomingLetter.objects.filter(person=person)
+    files = LetterFile.objects.filter(letter__in=letters)
+    names = list(files.exclude(file="").values_list("file", flat=True))
+    files.delete()
+    letters.update(**BLANK)
+    MailNews.objects.filter(message__person=person).update(recipient="", said="")
+    storage = LetterFile._meta.get_field("file").storage
+    transaction.on_commit(lambda: [storage.delete(name) for name in names])

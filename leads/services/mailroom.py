@@ -29,7 +29,7 @@ from leads.identity import Known
 from leads.models import IncomingLetter, Kind, Lead, LetterFile, Message, Submission, Suppression
 from leads.models.lead import Status
 from leads.services import optouts
-from leads.services.intake import lock_signs, match, open_lead
+from leads.services.intake import Erased, lock_signs, match, open_lead
 from leads.services.outcome import Outcome, Reason, State
 from leads.services.tasks import set_task
 from leads.services.timeline import record
@@ -76,12 +76,28 @@ def take(letter, submission):
     at = arrived(submission)
     row = former or _kept(letter, submission, found, writer, key, at)
     case = Case(letter, submission, found, row, writer, at, _answered(letter))
-    outcome = _handler(case)(case)
+    try:
+        outcome = _handler(case)(case)
+    except Erased:
+        _forget(row)
+        raise
     person_id = outcome.lead.person_id if outcome.lead else outcome.person_id
     IncomingLetter.objects.filter(pk=row.pk).update(
         lead=outcome.lead, person_id=person_id, answers=case.ours, is_mismatch=row.is_mismatch, sort=found.kind
     )
     return outcome
+
+
+BLANK = {
+    "sender": "", "sender_name": "", "recipients": [], "subject": "", "text": "", "rest": "", "html": "", "message_id": "",
+    "references": [],
+}  # fmt: skip
+
+
+def _forget(row):
+    """From somebody who was erased: nothing of it is kept but that it came."""
+    row.files.all().delete()
+    IncomingLetter.objects.filter(pk=row.pk).update(**BLANK)
 
 
 def key_of(letter):

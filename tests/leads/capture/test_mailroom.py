@@ -13,6 +13,7 @@ from leads.identity import Known
 from leads.models import IncomingLetter, Interaction, Kind, Lead, Message, Source, Submission, Suppression, Task
 from leads.services import judging, letters
 from leads.services.delivery import message_id
+from leads.services.erasing import erase
 from leads.services.intake import open_lead
 from tests.leads.capture import autoreplies
 from tests.leads.capture.postbox import letter
@@ -139,6 +140,19 @@ def test_a_letter_of_a_deleted_client_makes_no_card_again(receive, lead):
     lead.person.delete()
     again = receive(mail)
     assert (again.state, again.reason, Lead.objects.count()) == ("rejected", "same", 0)
+
+
+def test_of_an_erased_client_no_word_is_left_and_the_letter_does_not_come_again(receive, lead, admin):
+    mail = letter("Тайна", subject="Личное")
+    mail.add_attachment(b"secret", maintype="application", subtype="pdf", filename="passport.pdf")
+    receive(mail)
+    drain()
+    erase(lead.person, by=admin)
+    row = IncomingLetter.objects.get()
+    assert (row.sender, row.sender_name, row.subject, row.text, row.html, row.files.count()) == ("", "", "", "", "", 0)
+    assert receive(mail).reason == "same"
+    assert receive(letter("Другое", message_id="<other@romashka.ru>")).reason == "erased"
+    assert Lead.objects.count() == 1
 
 
 # --- Who writes --------------------------------------------------------------------------------------------------------
