@@ -12,6 +12,7 @@ REASONS = {
     "unreadable": _("the line could not be read"),
     # Why nothing was to be done for a row.
     "known": _("known already, nothing new"),
+    "erased": _("the person was deleted and is not made again"),
 }
 # Why undoing has left a card as it is, or a part of it.
 KEPT = {

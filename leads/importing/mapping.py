@@ -229,5 +229,8 @@ COMMON = {  # columns of what people export from
     "organization_1_name": "company_name", "organization_1_title": "job_title", "home_city": "city",
     "work_city": "city", "notes": "need", "фио_клиента": "name", "контактное_лицо": "name", "клиент": "name",
     "контакт": "name", "мобильный_телефон": "phone", "рабочий_телефон": "phone", "эл_адрес": "email",
+    "примечание": "need", "примечания": "need", "заметка": "need", "заметки": "need", "комментарии": "need",
+    "телефон_мобильный": "phone", "телефон_рабочий": "phone", "адрес_электронной_почты": "email", "наименование": "name",
+    "название_компании": "company_name", "ответственное_лицо": "name", "регион": "region", "канал": "origin",
     "кампания": "utm_campaign", "prospect_id": "external_id", "бюджет": "budget", "сумма": "budget",
 }  # fmt: skip

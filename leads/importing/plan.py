@@ -46,10 +46,14 @@ class Result(NamedTuple):
 
 
 class World:
-    """Who is known, as far as the rows of one chunk ask. ``choose`` picks the person of the signs found."""
+    """Who is known, as far as the rows of one chunk ask.
 
-    def __init__(self, choose, first_key=-1):
-        self.choose, self.key = choose, first_key
+    ``choose`` picks the person of the signs found; ``of_many`` says whether a sign is that of many people; ``erased``
+    are the signs of people who were deleted on purpose.
+    """
+
+    def __init__(self, choose, first_key=-1, *, of_many, erased=frozenset()):
+        self.choose, self.key, self.of_many, self.erased = choose, first_key, of_many, erased
         self.index = defaultdict(list)  # sign → Seen rows
         self.cards = {}  # person → Card
 
@@ -65,6 +69,8 @@ class World:
         if others:
             record.warnings.append("several:")
         if card is None:
+            if self.erased and any((k.kind, k.scope, k.value) in self.erased for k in record.signs):
+                return Result(record, "skipped", "erased")
             card = self.cards[self.key] = Card(self.key, name=record.fields.get("name", ""))
             self.key -= 1
         self._learn(card, record, rows)
@@ -77,10 +83,12 @@ class World:
         """Signs that the person did not have; what is somebody else's stays theirs, unless several share it anyway."""
         for known in record.signs:
             there = self.index.get((known.kind, known.scope, known.value))
-            if there and any(seen.person_id == card.pk or not seen.is_shared for seen in there):
+            many = self.of_many(known.kind, known.value)
+            if there and any(seen.person_id == card.pk or not (seen.is_shared or many) for seen in there):
                 continue
-            card.learned.append((known, bool(there)))
-            self.know(known.kind, known.scope, known.value, card, shared=bool(there))
+            shared = many or bool(there)
+            card.learned.append((known, shared))
+            self.know(known.kind, known.scope, known.value, card, shared=shared)
 
     def _complete(self, card, record):
         fresh = additions(card.facts, facts_of(record))

@@ -8,8 +8,8 @@ from django.db import connection
 
 from crm.core.copying import stage
 from leads.importing.plan import Card, World
-from leads.models import Lead
-from leads.services.intake import ASKED_FIELDS, OWN_FIELDS, choose
+from leads.models import Lead, Tombstone
+from leads.services.intake import ASKED_FIELDS, OWN_FIELDS, choose, of_many
 
 FACTS = (*OWN_FIELDS, *ASKED_FIELDS, "phone", "email", "tags", "custom")
 ATTRIBUTED = ("company_id", "first_origin_id", "last_origin_id", "first_campaign", "last_campaign")
@@ -32,8 +32,9 @@ def signs_of(records):
 
 def load(records, *, lock, overlay=None):
     """The World that these rows need; ``lock`` holds the leads found until the end of the transaction we are in."""
-    world = World(choose, overlay.key if overlay else -1)
-    stage("importing_wanted", WANTED, signs_of(records))
+    signs = signs_of(records)
+    world = World(choose, overlay.key if overlay else -1, of_many=of_many, erased=_erased(signs))
+    stage("importing_wanted", WANTED, signs)
     with connection.cursor() as cursor:
         cursor.execute(KNOWN)
         for kind, scope, value, shared, pk, name, title, city, language, company in cursor.fetchall():
@@ -47,6 +48,15 @@ def load(records, *, lock, overlay=None):
     if overlay:
         overlay.add_to(world)
     return world
+
+
+def _erased(signs):
+    """Those of people who were deleted on purpose: a list does not make them anew."""
+    if not Tombstone.objects.exists():
+        return frozenset()
+    digests = {Tombstone.digest_of(kind, value, scope): (kind, scope, value) for kind, scope, value in signs}
+    found = Tombstone.objects.filter(digest__in=list(digests)).values_list("digest", flat=True)
+    return frozenset(digests[digest] for digest in found)
 
 
 def _add_leads(world, keys, lock):

@@ -45,7 +45,7 @@ TIMES = 30  # measured requests a page, after WARM ones
 WARM = 3
 POSTS = 200  # measured posts
 CARDS = 50
-IMPORT_ROWS = 3000
+IMPORT_ROWS = 20_000
 
 
 class Command(BaseCommand):
@@ -122,7 +122,7 @@ class Bench:
             found = {"noop": self.posts("/bench/noop/"), "receipt": self.posts("/capture/landing/")}
             found |= {cell: self.page(address) for cell, address in PAGES.items()}
         found["card_made"] = json.loads(self.manage("bench", "--inside"))
-        found["import"] = self.imported()
+        found |= self.imported()
         found["mail"] = self.mail()
         self.manage("shell", "-v", "0", "-c", "from crm.core.models import Job; Job.objects.all().delete()")
         return found
@@ -215,25 +215,43 @@ class Bench:
 
     # --- Import ---------------------------------------------------------------------------------------------------------
     def imported(self):
-        """A file of new and known people through ``import_leads``."""
+        """Cells ``import`` and ``undo``: a file of new and known people through the commands, with their start."""
         with tempfile.TemporaryDirectory() as folder:
-            file, mapping = Path(folder, "bench.csv"), Path(folder, "map.json")
-            with file.open("w", newline="") as out:
-                rows = csv.writer(out)
-                rows.writerow(["Name", "Phone", "E-mail", "City", "Source"])
-                for n in range(IMPORT_ROWS):
-                    mark = uuid.uuid4()
-                    phone = f"+7{9_000_000_000 + mark.int % 10**9}"
-                    rows.writerow([f"Import {n}", phone, f"{mark.hex}@example.test", "Казань", "Bench"])
-            columns = {"Name": "name", "Phone": "phone", "E-mail": "email", "City": "city", "Source": "origin"}
-            mapping.write_text(json.dumps({"columns": columns}))
-            started = time.perf_counter()
-            words = ["import_leads", str(file), "--source", "landing", "--mapping", str(mapping), "--json"]
-            result = json.loads(self.manage(*words))
-            took = time.perf_counter() - started
-        if result["created"] + result["updated"] + result["skipped"] != IMPORT_ROWS:
-            raise SystemExit(f"the import went wrong: {result}")
-        return figure([took], per_s=IMPORT_ROWS / took)
+            file, mapping = self.list_in(folder)
+            command = ["import_leads", str(file), "--source", "landing", "--mapping", str(mapping), "--json"]
+            came, took = self.timed(command)
+        if came["created"] + came["updated"] + came["skipped"] != IMPORT_ROWS:
+            raise SystemExit(f"the import went wrong: {came}")
+        with psycopg.connect(self.url) as database:
+            number = database.execute("select max(id) from leads_import").fetchone()[0]
+        went, back = self.timed(["undo_import", str(number), "--json"])
+        if went["removed"] + went["restored"] != came["created"] + came["updated"]:
+            raise SystemExit(f"the undoing went wrong: {went}")
+        return {
+            "import": figure([took], per_s=IMPORT_ROWS / took),
+            "undo": figure([back], per_s=IMPORT_ROWS / back),
+        }
+
+    def timed(self, words):
+        started = time.perf_counter()
+        return json.loads(self.manage(*words)), time.perf_counter() - started
+
+    def list_in(self, folder):
+        """A list of people and its mapping; one row in ten is of somebody known, with a city that the card may lack."""
+        file, mapping = Path(folder, "bench.csv"), Path(folder, "map.json")
+        with psycopg.connect(self.url) as database:
+            sql_known = "select name, phone, email from leads_lead where email <> '' order by id limit %s"
+            known = database.execute(sql_known, [IMPORT_ROWS // 10]).fetchall()
+        with file.open("w", newline="") as out:
+            rows = csv.writer(out)
+            rows.writerow(["Name", "Phone", "E-mail", "City", "Source"])
+            for n in range(IMPORT_ROWS):
+                mark = uuid.uuid4()
+                fresh = (f"Import {n}", f"+7{9_000_000_000 + mark.int % 10**9}", f"{mark.hex}@example.test")
+                rows.writerow([*(known[n // 10] if n % 10 == 0 and n // 10 < len(known) else fresh), "Казань", "Bench"])
+        columns = {"Name": "name", "Phone": "phone", "E-mail": "email", "City": "city", "Source": "origin"}
+        mapping.write_text(json.dumps({"columns": columns}))
+        return file, mapping
 
 
 class WebServer:

@@ -14,7 +14,7 @@ from django.db import connection
 from crm.automation.importing import settle, whole
 from crm.core.jobs import drain
 from crm.core.models import Job, Organisation
-from leads.models import Assignment, Identity, Import, ImportRow, Interaction, Lead, Person
+from leads.models import Assignment, Identity, Import, ImportRow, Interaction, Lead, Person, Tombstone
 from leads.services import importing
 from tests.factories import LeadFactory
 
@@ -66,6 +66,21 @@ def test_a_closed_lead_is_never_reopened_by_a_list(bring, counts, rep):
     Lead.objects.filter(pk=lead.pk).update(status="rejected", closed_at=lead.created_at)
     assert counts(bring(lines("Анна,89160000001,a@x.ru,"), CONTACTS)) == (1, 0, 0, 1, 0)
     assert list(Lead.objects.values_list("status", flat=True)) == ["rejected"]
+
+
+def test_who_was_erased_is_not_made_again_by_a_list(bring, counts, sales):
+    Tombstone.objects.create(digest=Tombstone.digest_of("phone", "+79160000001"))
+    job = bring(lines("Анна,89160000001,a@x.ru,", "Борис,,b@x.ru,"), CONTACTS)
+    assert counts(job) == (2, 1, 0, 1, 0)
+    assert list(Lead.objects.values_list("email", flat=True)) == ["b@x.ru"]
+    assert ImportRow.objects.get(of=job, state="skipped").reason == "erased"
+
+
+def test_people_of_one_switchboard_stay_apart(bring, counts, sales):
+    Organisation.objects.update_or_create(pk=1, defaults={"shared_phones": "+7 495 000-00-00"})
+    job = bring(lines("Анна,84950000000,,", "Борис,84950000000,,", "анна,84950000000,a@x.ru,"), CONTACTS)
+    assert counts(job) == (3, 2, 1, 0, 0)
+    assert list(Identity.objects.filter(kind="phone").values_list("is_shared", flat=True)) == [True, True]
 
 
 def test_rows_that_cannot_be_taken_are_given_back_with_the_reason(bring, counts, sales):
