@@ -18,6 +18,8 @@ from leads.views.receipts import readers
 
 SANDBOX = "default-src 'none'; sandbox"
 MAX_INLINE = 3 * 1024 * 1024  # bytes of pictures that stand in the letter itself
+# How a letter looks that says nothing of its looks.
+LOOK = "body{font:15px/1.5 system-ui,sans-serif;margin:8px;overflow-wrap:anywhere;color:#1c1b1a}img{max-width:100%;height:auto}pre{font:inherit;white-space:pre-wrap;margin:0}"
 # What a picture begins with: only what is one is shown as one, whatever its name says.
 PICTURES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
 
@@ -45,7 +47,7 @@ def body(request, pk):
     """The letter alone; pictures from elsewhere only when the reader asks for them."""
     row = _letter(request, pk)
     page = with_pictures_of(row.html, _inline(row)) if row.html else f"<pre>{escape(row.text)}</pre>"
-    response = HttpResponse(f'<!doctype html><meta charset="utf-8"><title></title>{page}')
+    response = HttpResponse(f'<!doctype html><meta charset="utf-8"><title></title><style>{LOOK}</style>{page}')
     remote = " https: http:" if request.GET.get("pictures") == "1" else ""
     response["Content-Security-Policy"] = (
         f"default-src 'none'; img-src data:{remote}; style-src 'unsafe-inline'; frame-ancestors 'self'; form-action 'none'; "
