@@ -29,6 +29,7 @@ from crm.boot.processes import PROCESSES
 from crm.core import jobs
 from crm.core.models import Job
 from crm.demo.company import PASSWORD
+from crm.demo.volley import TAKEN, Volley
 from leads.models import Source, Submission
 
 PAGES = {  # cell → address; {lead} is a lead of the manager's
@@ -44,6 +45,7 @@ PAGES = {  # cell → address; {lead} is a lead of the manager's
 TIMES = 30  # measured requests a page, after WARM ones
 WARM = 3
 POSTS = 200  # measured posts
+MIXED = 880  # deliveries of all channels
 CARDS = 50
 IMPORT_ROWS = 20_000
 
@@ -81,6 +83,13 @@ class Command(BaseCommand):
                 self.stdout.write(line.format(*row))
 
 
+DOORS = """
+from crm.demo.deliveries import ADAPTERS
+from leads.models import Source
+from leads.services.sources import add
+for name in set(ADAPTERS) - set(Source.objects.values_list("key", flat=True)):
+    add(key=name, adapter=name)
+"""
 AT_WORK = """
 from datetime import time
 from crm.core.models import Hours
@@ -121,6 +130,7 @@ class Bench:
             self.sign_in()
             found = {"noop": self.posts("/bench/noop/"), "receipt": self.posts("/capture/landing/")}
             found |= {cell: self.page(address) for cell, address in PAGES.items()}
+        found["receipt_mixed"] = self.mixed()
         found["card_made"] = json.loads(self.manage("bench", "--inside"))
         found |= self.imported()
         found["mail"] = self.mail()
@@ -151,6 +161,7 @@ class Bench:
                 self.manage("prepare")
                 self.manage("seed_demo", "--leads", str(self.size), "--seed", "1")
         self.manage("prepare")
+        self.manage("shell", "-v", "0", "-c", DOORS)
         self.manage("shell", "-v", "0", "-c", AT_WORK)  # whatever the hour, the lead gets an owner
 
     def server(self):
@@ -208,6 +219,18 @@ class Bench:
         queries = int(answers[-1][2]["X-Query-Count"])
         return figure([a[0] for a in answers], queries=queries, size=len(answers[-1][3]), per_s=POSTS / took)
 
+    def mixed(self):
+        """Every channel in turn over several connections, as the product runs: each is stored, or the bench fails."""
+        count = "select count(*) from leads_submission"
+        with WebServer(self, processes=PROCESSES["web"].copies), psycopg.connect(self.url, autocommit=True) as database:
+            volley = Volley(self.http.port, MIXED)
+            (before,) = database.execute(count).fetchone()
+            took = volley.fire()
+            (after,) = database.execute(count).fetchone()
+        if after - before != MIXED or volley.statuses - TAKEN:
+            raise SystemExit(f"{after - before} of {MIXED} were stored; answers: {volley.statuses}")
+        return figure(volley.seconds, per_s=MIXED / took)
+
     def mail(self):
         """A mailbox of a thousand letters: fetched, stored, judged, reacted to, by one process."""
         took = json.loads(self.manage("bench_mail"))
@@ -257,15 +280,15 @@ class Bench:
 class WebServer:
     """The product's web process on a free port of the loopback, for as long as it is measured."""
 
-    def __init__(self, bench):
-        self.bench = bench
+    def __init__(self, bench, processes=1):
+        self.bench, self.processes = bench, processes
 
     def __enter__(self):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         web = PROCESSES["web"]
-        command = [sys.executable, *web.command, "--port", str(port), "--processes", "1"]
+        command = [sys.executable, *web.command, "--port", str(port), "--processes", str(self.processes)]
         self.process = subprocess.Popen(command, env={**self.bench.env, **web.env}, cwd=settings.BASE_DIR)
         address = urlsplit(f"http://127.0.0.1:{port}")
         for _attempt in range(300):
