@@ -87,6 +87,7 @@ urlpatterns = [
     path("people/<int:pk>/merge/", merging.find, name="merge_find"),
     path("people/<int:pk>/merge/<int:other>/", merging.merge, name="merge"),
     path("people/<int:pk>/merges/<int:merge_pk>/undo/", merging.undo, name="merge_undo"),
+    path("people/<int:pk>/erasure/", people.erase, name="erase"),
     path("companies/", people.companies, name="companies"),
     path("companies/<int:pk>/", people.company, name="company"),
     path("companies/<int:pk>/edit/", people.company_edit, name="company_edit"),

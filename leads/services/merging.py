@@ -44,6 +44,10 @@ class Choice:
     pick: str  # "own" or "other"
 
     @property
+    def of_lead(self):
+        return self.name.startswith("lead.")
+
+    @property
     def differs(self):
         return self.own != self.other
 

@@ -1,6 +1,6 @@
 """Clients and companies: their cards for the whole life, and the lists to find them in."""
 
-from django.core.exceptions import BadRequest, ValidationError
+from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import Q
 from django.shortcuts import get_object_or_404, redirect, render
@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from leads import history, identity, story
 from leads.forms import people as forms
 from leads.models import Company, Identity, Lead, Person
+from leads.services import erasing
 from leads.services import people as services
 from leads.views import answers
 
@@ -88,6 +89,16 @@ def contacts(request, pk):
             return answers.away(request, reverse("leads:person", args=[pk]), _("Saved."))
     context = {"form": form, "title": _("Add a contact"), "action": request.path}
     return answers.dialog(request, "leads/person_edit.html", context, invalid=form.is_bound)
+
+
+@require_POST
+def erase(request, pk):
+    """Forget who this was, on their own wish; an administrator's act that cannot be undone."""
+    if not request.user.is_administrator:
+        raise PermissionDenied(_("Only an administrator erases a client's data."))
+    row = _worked(request, Person.objects.visible_to(request.user), pk)
+    erasing.erase(row, by=request.user)
+    return answers.away(request, reverse("leads:person", args=[pk]), _("The client's data are erased."))
 
 
 @require_POST

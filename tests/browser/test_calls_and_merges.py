@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from crm.core.jobs import drain
@@ -39,9 +40,9 @@ def world(db):
 
 def hear(source, stage, **more):
     row = SubmissionFactory(source=source, received_at=timezone.now())
-    calls.take(
-        CallEvent("c1", stage, timezone.now(), direction="in", client="+79161234567", extension="101", **more), row
-    )
+    said = {"direction": "in", "client": "+79161234567", "extension": "101"} | more
+    with transaction.atomic():
+        calls.take(CallEvent("c1", stage, timezone.now(), **said), row)
     drain()
 
 
@@ -49,10 +50,8 @@ def hear(source, stage, **more):
 def test_a_call_in_the_card(open_as, world, width, scheme):
     rep, source, exchange = world
     lead = LeadFactory(owner=rep, name="Пётр Иванов", phone="+79161234567")
-    hear(source, "ended", result="no_answer", leg="1")
-    call = Call.objects.get()
-    call.news.all().delete()
     hear(source, "ended", result="answered", talk=185, recording="REC", weight=5)
+    call = Call.objects.get()
     page = open_as(rep, f"/leads/{lead.pk}/", width=width, color_scheme=scheme)
     player = page.locator(f"audio[src='/calls/{call.pk}/recording/']")
     player.wait_for()
