@@ -67,6 +67,12 @@ def _hold(chat, source):
     return rows.filter(source=source, chat=chat.id).first() if chat.id else None
 
 
+def _client(conversation, chat):
+    """Whose conversation it is; somebody who was erased has no signs left and is nobody (see intake.Erased)."""
+    known = conversation.person if conversation else None
+    return known if known and known.identities.exists() else match(chat.identities)
+
+
 def _open_lead_of(person):
     rows = Lead.objects.select_related("owner").select_for_update(of=("self",), no_key=True)
     return rows.filter(person=person, status=LeadStatus.OPEN).order_by("-id").first() if person else None
@@ -214,7 +220,7 @@ def _again(conversation, line, event):
 def _heard(conversation, event, submission):
     """A new message of the client: on the open card, else a new enquiry."""
     chat, source = event.chat, submission.source
-    person = conversation.person if conversation and conversation.person else match(chat.identities)
+    person = _client(conversation, chat)
     lead, state = _open_lead_of(person), State.MERGED
     if lead is None and _held_back(chat, source, person):
         conversation = conversation or _start(chat, source)
@@ -379,7 +385,7 @@ def _delivered(rows, event, at):
 def met(event, submission):
     """Somebody is there, or has said who they are."""
     conversation = _hold(event.chat, submission.source)
-    person = conversation.person if conversation and conversation.person else match(event.chat.identities)
+    person = _client(conversation, event.chat)
     lead, state = _open_lead_of(person), State.MERGED
     if person is None and (event.weak or not event.chat.identities):
         return NOTHING if event.weak else Outcome(State.REJECTED, reason=Reason.NO_CONTACT)

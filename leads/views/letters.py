@@ -166,5 +166,5 @@ def verdict(request, pk):
 def of_lead(request, pk):
     """The lead's letters with their states, as a section of its card."""
     lead = seen(request, pk)
-    rows = lead.messages.select_related("by").order_by("-pk")[:20]
+    rows = lead.messages.exclude(kind=Message.Kind.TALK).select_related("by").order_by("-pk")[:20]
     return render(request, "leads/letter_list.html", {"lead": lead, "rows": rows})

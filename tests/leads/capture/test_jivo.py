@@ -3,7 +3,10 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from leads.capture import base, chat, jivo, vk_messages
 from leads.models import ChatLine, Conversation, Identity, Lead, Submission
 from tests.leads.capture.conftest import make_source
 from tests.leads.capture.real import bodies
@@ -100,3 +103,26 @@ def test_without_the_secret_nothing_is_taken(path, tell):
 
 def test_half_a_body_is_400(tell):
     assert tell(bodies("jivo")["chat_finished"][:200]).status_code == 400
+
+
+NAMES = ["event_name", "visitor", "phone", "email", "number", "chat_id", "widget_id", "session", "utm_json", "utm", "page",
+         "agents", "chat", "messages", "message", "timestamp", "type", "call", "status", "type", "object", "from_id",
+         "peer_id", "attachments", "photo", "sizes", "doc", "user_id", "payload", "text", "visitor", "contact", "name",
+         "geo", "coordinates", "fwd_messages", "id", "conversation_message_id"]  # fmt: skip
+WORDS = st.sampled_from(["chat_finished", "chat_accepted", "call_event", "client_updated", "offline_message", "message_new",
+                         "message_edit", "message_event", "message_read", "message_allow", "photo", "visitor", "end"])  # fmt: skip
+JSONS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=6) | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=8),
+    max_leaves=30,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(payload=st.dictionaries(st.sampled_from(NAMES), JSONS))
+def test_no_json_makes_the_parsers_stumble(payload):
+    source = type("Source", (), {"key": "k", "settings": {}, "secret": ""})()
+    body = base.Body({}, payload=payload)
+    jivo.parse(body, source, headers={})
+    chat.parse(body, source, headers={})
+    vk_messages.events(payload)
