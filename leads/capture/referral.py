@@ -1,12 +1,16 @@
 """Recommendations: a form whose address or field carries the word that a client or a partner has given."""
 
 import re
+from types import SimpleNamespace
 
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from leads.capture import web_form
 from leads.capture.base import Setting
 from leads.capture.fields import fold
+from leads.capture.senders import origin_allowed
 from leads.capture.site import TAGS, Recommended, parse_form
 from leads.models.intake import Channel
 
@@ -28,6 +32,13 @@ NAMES = {
     "код_рекомендации",
 }  # fmt: skip
 verify = web_form.verify
+
+
+def check_settings(settings):
+    """Raise ValidationError for a landing page elsewhere than on the sites that may post: no open redirect."""
+    landing = settings.get("landing")
+    if landing and not origin_allowed(SimpleNamespace(settings=settings), str(landing)):
+        raise ValidationError(_now("The landing page must be on one of the sites that may post."))
 
 
 def code_in(fields):

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from crm.core import outbound
 from crm.core.models import AuditEntry
 from leads.capture import ADAPTERS, PSEUDO
 from leads.capture.fields import TARGETS
@@ -64,6 +65,9 @@ def check_settings(settings, adapter=""):
             raise ValidationError(_("This is no host name: %s") % host)
     _check_mapping(settings.get("mapping") or {})
     _check_redirect(settings)
+    for name, setting in getattr(ADAPTERS.get(adapter), "SETTINGS", {}).items():
+        if setting.kind == "url" and settings.get(name):  # stated by an administrator: it may be in their own network
+            outbound.check_url(settings[name], trusted=str(settings[name]))
     if check := getattr(ADAPTERS.get(adapter), "check_settings", None):
         check(settings)
 

@@ -12,9 +12,9 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from leads.forms.receipts import ReceiptFilter
-from leads.models import Identity, Lead, Submission
+from leads.models import Identity, Lead, Source, Submission
 from leads.services import judging
-from leads.services.ledger import daily, ledger
+from leads.services.ledger import by_source, daily, ledger
 from leads.services.receipt_search import WINDOW, chosen
 from leads.story import LABELS
 from leads.views.answers import away
@@ -143,5 +143,11 @@ def ledger_page(request):
         return render(request, "leads/receipts_ledger.html", {"form": found, "days": []}, status=422)
     rows = chosen(request.user, {name: found.cleaned_data[name] for name in ("source", "since", "until")})
     days = daily(rows)[: 366 if found.cleaned_data["since"] else DAYS]
-    context = {"form": found, "days": days, "total": ledger(rows), "source": found.cleaned_data["source"]}
+    chosen_one = found.cleaned_data["source"]
+    context = {"form": found, "days": days, "total": ledger(rows), "source": chosen_one}
+    if not chosen_one:
+        sums = by_source(rows)
+        context["sources"] = [
+            (source, sums[source.pk]) for source in Source.objects.filter(pk__in=sums).order_by("name")
+        ]
     return render(request, "leads/receipts_ledger.html", context)

@@ -1,0 +1,125 @@
+"""Set-up pages of sources: kinds, settings of adapters, secrets and their change."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from leads.capture import ADAPTERS
+from leads.models import Source, Submission
+from tests.leads.capture.conftest import make_source
+
+FORM = "application/x-www-form-urlencoded"
+PLAIN = {"name": "Источник", "key": "door", "channel": "site", "is_active": "on"}
+
+
+@pytest.fixture
+def office(signed_in, admin, funnels):
+    return signed_in(admin)
+
+
+@pytest.mark.parametrize("name", sorted(ADAPTERS))
+def test_every_kind_is_set_up_on_pages(name, office):
+    assert f"?adapter={name}" in office.get("/sources/new/").content.decode()
+    page = office.get(f"/sources/new/?adapter={name}")
+    assert page.status_code == 200
+    stated = {
+        field.html_name: field.value() for field in page.context["form"] if field.value() not in (None, "", False)
+    }
+    assert office.post("/sources/new/", stated | PLAIN | {"adapter": name}).status_code == 302
+    source = Source.objects.get()
+    assert (source.adapter, bool(source.secret) or not ADAPTERS[name].NEEDS_SECRET) == (name, True)
+    page = office.get("/sources/door/").content.decode()
+    assert "/capture/door/" in page
+    assert office.get("/sources/door/edit/").status_code == 200
+
+
+def test_a_secret_of_an_adapter_is_kept_and_never_shown(office):
+    make_source(key="door", name="Meta", adapter="meta", settings={"access_token": "t0ken-value"})
+    assert "t0ken-value" not in office.get("/sources/door/edit/").content.decode()
+    assert "t0ken-value" not in office.get("/sources/door/").content.decode()
+    office.post("/sources/door/edit/", PLAIN | {"set_version": "v25.0"})
+    assert Source.objects.get().settings == {"access_token": "t0ken-value", "version": "v25.0"}
+    office.post("/sources/door/edit/", PLAIN | {"set_access_token": "-"})
+    assert Source.objects.get().settings == {}
+
+
+def test_a_secret_is_changed_without_loss(office, post):
+    source = make_source(key="door", adapter="json", secret="first")
+    office.post("/sources/door/secret/")
+    source.refresh_from_db()
+    assert source.secret not in {"", "first"}
+
+    def answers(secret):
+        return post("door", json_={"phone": "89030001122"}, headers={"Authorization": f"Bearer {secret}"}).status_code
+
+    assert [answers("first"), answers(source.secret), answers("other")] == [202, 202, 401]
+    with time_machine.travel(timezone.now() + timedelta(days=8)):
+        assert [answers("first"), answers(source.secret)] == [401, 202]
+
+
+def test_only_administrators_change_secrets(signed_in, head, funnels):
+    make_source(key="door", adapter="json", secret="first")
+    assert signed_in(head).post("/sources/door/secret/").status_code == 403
+    assert Source.objects.get().secret == "first"
+
+
+def test_a_door_without_a_secret_says_so_in_red(office):
+    make_source(key="door", adapter="google-ads")
+    assert 'data-tone="danger"' in office.get("/sources/door/").content.decode()
+    Source.objects.update(secret="s")
+    assert 'data-tone="danger"' not in office.get("/sources/door/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("adapter", "wrong"),
+    [
+        ("meta", {"set_base_url": "ftp://graph.test/"}),
+        ("meta", {"set_base_url": "http://user@127.0.0.1/"}),
+        ("meta", {"set_base_url": "http://169.254.169.254/"}),
+        ("meta", {"set_base_url": "http://127.0.0.1:5432/"}),
+        ("referral", {"set_landing": "https://evil.test/"}),
+        ("newsletter", {"redirect": "https://evil.test/"}),
+        ("newsletter", {"set_confirm_days": "400"}),
+        ("mapping", {"set_proof": "header"}),
+        ("mapping", {"set_proof": "telepathy"}),
+    ],
+)
+def test_settings_without_sense_are_refused(adapter, wrong, office):
+    make_source(key="door", adapter=adapter)
+    assert office.post("/sources/door/edit/", PLAIN | wrong).status_code == 422
+    assert Source.objects.get().settings == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["tilda", "typeform", "meta", "google-ads", "vk", "mapping", "newsletter", "event", "referral"]
+)
+def test_a_test_passes_the_door_with_its_proof(name, office, judged):
+    make_source(key="door", adapter=name, secret="s3cret")
+    office.post("/sources/door/test/")
+    judged()
+    row = Submission.objects.get()
+    assert (row.state, row.reason in {"test", "not_enquiry", "no_contact"}) == ("rejected", True)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"proof": "header", "proof_name": "X-Key"}, {"proof": "query", "proof_name": "key"}, {"proof": "field", "proof_name": "key"},
+     {"proof": "hmac", "proof_name": "X-Sign", "hmac_algorithm": "sha512", "hmac_encoding": "base64"}],
+)  # fmt: skip
+def test_the_test_of_a_mapping_knows_its_proof(settings, office, judged):
+    make_source(key="door", adapter="mapping", secret="s3cret", settings=settings)
+    office.post("/sources/door/test/")
+    judged()
+    assert Submission.objects.get().reason == "no_contact"
+
+
+def test_the_ledger_adds_up_by_source(office, post):
+    for key in ("one", "two"):
+        make_source(key=key, name=key)
+        post(key, {"phone": "89030001122"})
+    post("two", {"name": "x"})
+    context = office.get("/receipts/ledger/").context
+    assert [(row.key, sums["received"]) for row, sums in context["sources"]] == [("one", 1), ("two", 2)]
+    assert context["total"]["received"] == 3
