@@ -93,6 +93,7 @@ urlpatterns = [
     path("companies/<int:pk>/edit/", people.company_edit, name="company_edit"),
     # messengers and chats in the card
     path("leads/<int:pk>/talk/", talks.panel, name="talk"),
+    path("leads/<int:pk>/talk/new/<slug:key>/", talks.begin, name="talk_new"),
     path("leads/<int:pk>/talk/<int:talk>/", talks.answer, name="talk_answer"),
     path("leads/<int:pk>/talk/<int:talk>/thread/", talks.thread, name="talk_thread"),
     path("leads/<int:pk>/talk/<int:talk>/read/", talks.read, name="talk_read"),

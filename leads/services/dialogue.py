@@ -88,8 +88,13 @@ def _awaited(message):
 def composer(conversation):
     """What may be written: free text, or approved templates with their gaps."""
     why = talks.why_not(conversation)
-    rows = [
+    said = {"why_not": Message.WHY.get(why, ""), "closed": why, "max_text": talks.MAX_TEXT}
+    return said | {"templates": templates(conversation)}
+
+
+def templates(conversation):
+    """The approved templates with the numbers of their gaps."""
+    return [
         {**row, "gaps": sorted({int(n) for n in re.findall(r"\{\{(\d{1,2})\}\}", row["text"])})}
         for row in talks.templates(conversation)
     ]
-    return {"why_not": Message.WHY.get(why, ""), "closed": why, "templates": rows, "max_text": talks.MAX_TEXT}

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from crm.core.jobs import enqueue
 from leads.capture import whatsapp
-from leads.models import Conversation, Kind, Message
+from leads.models import Conversation, Kind, Message, Source
 from leads.models.messages import new_token
 from leads.outbound import SENDERS
 from leads.outbound.base import FAILED, LATER, SENT, UNSURE, Verdict
@@ -44,6 +44,30 @@ def why_not(conversation, *, template=False):
     if conversation.blocked_at:
         return "blocked"
     return "" if template or conversation.is_open else "window"
+
+
+def doors(lead):
+    """Sources by which the client can be written to first: WhatsApp with approved templates, where nobody talks yet."""
+    if not lead.phone:
+        return []
+    rows = Source.objects.filter(adapter="whatsapp", is_active=True).order_by("name")
+    known = set(Conversation.objects.filter(person=lead.person_id).values_list("source", flat=True))
+    return [row for row in rows if row.pk not in known and templates(Conversation(source=row, channel="whatsapp"))]
+
+
+@transaction.atomic
+def begin(lead, source, *, template, values=(), by):
+    """Write to a client first; returns the Message. Raises ValidationError where it cannot go."""
+    if source.pk not in {row.pk for row in doors(lead)}:
+        raise ValidationError(_("This client cannot be written to there."))
+    chat = lead.phone.lstrip("+")
+    if Conversation.objects.filter(source=source, chat=chat).exists():
+        raise ValidationError(_("Somebody else talks under this number."))
+    conversation = Conversation.objects.create(
+        source=source, channel=Conversation.Channel.WHATSAPP, chat=chat, person_id=lead.person_id, lead=lead,
+        title=lead.name,
+    )  # fmt: skip
+    return answer(conversation, template=template, values=values, by=by)
 
 
 @transaction.atomic

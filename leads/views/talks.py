@@ -8,7 +8,7 @@ from django.http import FileResponse, Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from crm.core.models import AuditEntry
 from leads.models import ChatFile, Conversation, Source
@@ -32,6 +32,7 @@ def panel(request, pk):
     chosen = request.GET.get("talk", "")
     current = next((row for row in rows if str(row.pk) == chosen), rows[0] if rows else None)
     context = {"lead": lead, "talks": rows, "talk": current, "can_edit": request.user.can_edit_leads}
+    context["doors"] = talks.doors(lead) if context["can_edit"] else []
     if current:
         context |= dialogue.thread(current) | dialogue.composer(current)
     return render(request, "leads/talk.html" if not request.htmx else "leads/_talk.html", context)
@@ -69,6 +70,23 @@ def answer(request, pk, talk):
     current.refresh_from_db()
     response = _thread(request, lead, current, status=422 if problem else 200, problem=problem)
     return response if problem else answers.told(response, **{"timeline:changed": True})
+
+
+@require_http_methods(["GET", "POST"])
+def begin(request, pk, key):
+    """Write to a client first, by an approved template of WhatsApp."""
+    lead = worked(request, pk)
+    source, problem = get_object_or_404(Source, key=key, adapter="whatsapp"), ""
+    if request.method == "POST":
+        try:
+            values = request.POST.getlist("value")[:20]
+            talks.begin(lead, source, template=request.POST.get("template", ""), values=values, by=request.user)
+            return answers.done(request, address(lead), _("The message is on its way."), **{"talk:started": {}})
+        except ValidationError as error:
+            problem = error.messages[0]
+    context = {"lead": lead, "source": source, "problem": problem}
+    context["templates"] = dialogue.templates(Conversation(source=source, channel="whatsapp"))
+    return answers.dialog(request, "leads/talk_new.html", context, invalid=bool(problem))
 
 
 @require_POST

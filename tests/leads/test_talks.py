@@ -123,3 +123,18 @@ def test_a_colleague_elsewhere_sees_nothing(talk, lead, outsider, signed_in):
              client.get(f"/leads/{lead.pk}/talk/{talk.pk}/thread/").status_code,
              client.post(f"/leads/{lead.pk}/talk/{talk.pk}/", {"text": "!"}).status_code]  # fmt: skip
     assert codes == [404, 404, 404]
+
+
+def test_a_client_is_written_to_first_by_a_template(lead, rep, outsider, signed_in):
+    lead.phone = "+79161234567"
+    lead.save()
+    SourceFactory(key="wa", name="WhatsApp", adapter="whatsapp", settings={"templates": ["hello, ru, Привет, {{1}}!"]})
+    client, address = signed_in(rep), f"/leads/{lead.pk}/talk/new/wa/"
+    assert address in client.get(f"/leads/{lead.pk}/talk/", headers=HTMX).content.decode()
+    assert "Привет, {{1}}!" in client.get(address, headers=HTMX).content.decode()
+    assert client.post(address, {"template": "none"}, headers=HTMX).status_code == 422
+    assert client.post(address, {"template": "hello", "value": "Анна"}, headers=HTMX).status_code == 204
+    message = Message.objects.get()
+    assert (message.text, message.to, message.conversation.lead) == ("Привет, Анна!", "79161234567", lead)
+    assert client.post(address, {"template": "hello", "value": "Анна"}, headers=HTMX).status_code == 422
+    assert signed_in(outsider).get(address).status_code == 404
