@@ -170,9 +170,13 @@ def _lengths(events, started_at, answered_at, ended_at):
 
     talk, duration = _best(events, "talk"), _best(events, "duration")
     return (
-        talk if talk is not None else between(answered_at, ended_at),
-        duration if duration is not None else between(started_at, ended_at),
+        talk if _possible(talk) else between(answered_at, ended_at),
+        duration if _possible(duration) else between(started_at, ended_at),
     )
+
+
+def _possible(length):
+    return length is not None and 0 <= length < LONGEST.total_seconds()
 
 
 # --- What adapters share ----------------------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ def _named(row):
     found = {}
     for name, value in row.items():
         key = str(name).strip().lower().removeprefix("cdr_")
-        found.setdefault(ALIASES.get(key, key), "" if value is None else str(value).strip()[:500])
+        found.setdefault(ALIASES.get(key, key), "" if value is None else base.clean(str(value)).strip()[:500])
     return found
 
 

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from leads.capture.base import Parsed, Setting
+from leads.capture.base import Parsed, Setting, clean
 
 
 class Failed(Exception):
@@ -88,7 +88,7 @@ def said(events, warnings=()):
 
 def plain(value):
     """A leaf of a provider's JSON as text; lists and objects are none."""
-    return "" if value is None or isinstance(value, Mapping | list | bool) else str(value)
+    return "" if value is None or isinstance(value, Mapping | list | bool) else clean(str(value))
 
 
 def inner(value, name):

@@ -162,3 +162,13 @@ def test_no_json_makes_it_fall(source, post):
         form = {"vpbx_api_key": KEY, "sign": mango.signature(KEY, text, SALT), "json": text}
         assert post("mango", form, path="/capture/{}/events/call").status_code == 200
     assert set(Submission.objects.values_list("state", flat=True)) == {"waiting"}
+
+
+def test_what_a_database_cannot_keep_is_left_out(tell, judged):
+    strange = SUMMARY | {
+        "from": {"number": "79161234567\u0000"}, "to": {"extension": "1\u00001"}, "talk_time": 1, "create_time": 1,
+        "end_time": 7_000_000_000, "line_number": "\ud800",
+    }  # fmt: skip
+    assert tell("summary", strange).status_code == 200
+    judged()
+    assert (states(), the_call("client", "talk")) == ([("lead", "")], ("+79161234567", None))
