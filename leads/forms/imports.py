@@ -120,7 +120,7 @@ class MappingForm(forms.Form):
         """(bound field, samples of its column) in the file's order."""
         preview = self.job.options.get("preview", [])
         for place in range(len(self.columns)):
-            samples = [row[place] for row in preview if place < len(row)]
+            samples = [row[place] for row in preview if place < len(row) and row[place]]
             yield self[f"column{place}"], samples
 
     def clean(self):

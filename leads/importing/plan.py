@@ -73,14 +73,15 @@ class World:
                 return Result(record, "skipped", "erased")
             card = self.cards[self.key] = Card(self.key, name=record.fields.get("name", ""))
             self.key -= 1
-        self._learn(card, record, rows)
+        news = self._learn(card, record)
         if card.lead is None and card.record is None:
             card.record, card.facts, card.line = record, facts_of(record), record.line
             return Result(record, "created", card=card)
-        return self._complete(card, record)
+        return self._complete(card, record, news)
 
-    def _learn(self, card, record, rows):
+    def _learn(self, card, record):
         """Signs that the person did not have; what is somebody else's stays theirs, unless several share it anyway."""
+        news = []
         for known in record.signs:
             there = self.index.get((known.kind, known.scope, known.value))
             many = self.of_many(known.kind, known.value)
@@ -89,26 +90,22 @@ class World:
             shared = many or bool(there)
             card.learned.append((known, shared))
             self.know(known.kind, known.scope, known.value, card, shared=shared)
+            news.append(known)
+        return news
 
-    def _complete(self, card, record):
+    def _complete(self, card, record, news):
         fresh = additions(card.facts, facts_of(record))
-        new_signs = [known for known, _shared in card.learned if known in record.signs and known not in _own(card)]
         changed = {name: [card.facts.get(name), value] for name, value in fresh.items()}
         card.facts |= fresh
         if card.record is None:
             card.changes |= fresh
-            card.line = card.line or (record.line if fresh else 0)
+            card.line = card.line or (record.line if fresh or news else 0)
         if "origin" in fresh:
             card.changes["marks"] = record.marks
-        if fresh or new_signs:
-            changed |= {"contacts": ["", [known.value for known in new_signs]]} if new_signs else {}
+        if fresh or news:
+            changed |= {"contacts": ["", [known.value for known in news]]} if news else {}
             return Result(record, "updated", card=card, changed=changed)
         return Result(record, "skipped", "known", card)
-
-
-def _own(card):
-    """Signs of the row that made the card: they are no news."""
-    return card.record.signs if card.record else ()
 
 
 def facts_of(record):

@@ -14,6 +14,7 @@ RATIO = 100  # unpacked to packed, of what is larger than a megabyte
 PARTS = 200
 CELLS = 20_000_000  # of the rectangle that holds all cells: it is what a reader lays out in memory
 COLUMNS = 200
+_DECLARES = re.compile(rb"<!(?:DOCTYPE|ENTITY)")
 _CELL = re.compile(rb'<c\b[^>]*?\br="([A-Z]{1,3})(\d{1,7})"')
 
 
@@ -23,9 +24,9 @@ def check(stream):
     try:
         with zipfile.ZipFile(stream) as archive:
             _check_parts(archive)
+            left = UNPACKED
             for part in archive.infolist():
-                if re.fullmatch(r"xl/worksheets/[^/]+\.xml", part.filename):
-                    _check_sheet(archive, part)
+                left -= _check_part(archive, part, left)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise Unreadable("damaged", _("The workbook is damaged or protected and cannot be opened.")) from error
     stream.seek(0)
@@ -48,20 +49,30 @@ def _check_parts(archive):
         raise Unreadable("macros", _("The workbook holds macros (.xlsm); save it as .xlsx without them."))
 
 
-def _check_sheet(archive, part):
-    """The rectangle from the first to the last cell; read through to the end, so that a declared size cannot lie."""
+def _check_part(archive, part, most):
+    """Read a part through to its end, so that a declared size cannot lie; returns its size.
+
+    Of a sheet, the rectangle from its first to its last cell must fit in memory. Nothing that Excel writes declares
+    entities, which may swell without end.
+    """
+    sheet = re.fullmatch(r"xl/worksheets/[^/]+\.xml", part.filename)
     width = height = read = 0
     tail = b""
-    with archive.open(part) as sheet:
-        while block := sheet.read(1024 * 1024):
+    with archive.open(part) as content:
+        while block := content.read(1024 * 1024):
             read += len(block)
-            if read > UNPACKED:
+            if read > most:
                 raise _too_large()
-            for column, row in _CELL.findall(tail + block):
+            if _DECLARES.search(tail + block):
+                raise Unreadable(
+                    "entities", _("The workbook declares entities; save it anew from a spreadsheet program.")
+                )
+            for column, row in _CELL.findall(tail + block) if sheet else ():
                 width, height = max(width, _number(column)), max(height, int(row))
             tail = block[-200:]
     if width * height > CELLS:
         raise Unreadable("too_wide", _("The sheet's cells lie too far apart; delete the stray ones or save it as CSV."))
+    return read
 
 
 def _too_large():

@@ -1,7 +1,12 @@
 """vCard 2.1 to 4.0 as rows of one table: what phones, Outlook, Google and Apple write."""
 
+import base64
+import io
 import quopri
 import re
+
+from leads.importing.detecting import encoding_of
+from leads.importing.errors import Unreadable
 
 COLUMNS = (
     "FN", "N.family", "N.given", "N.middle", "TEL", "TEL 2", "TEL 3", "EMAIL", "EMAIL 2", "EMAIL 3", "ORG", "TITLE",
@@ -13,6 +18,7 @@ MEANING = {
     "EMAIL 3": "email", "ORG": "company_name", "TITLE": "job_title", "ADR.city": "city", "ADR.region": "region",
     "ADR.country": "country", "NOTE": "need",
 }  # fmt: skip
+READ = {column.partition(".")[0].partition(" ")[0] for column in COLUMNS}
 LINE = 100_000  # characters kept of one unfolded line: photographs are passed over
 CARD = 5000  # lines of one card
 _PROPERTY = re.compile(r"^(?:[\w-]+\.)?([\w-]+)((?:;(?:[^\":;]|\"[^\"]*\")*)*)\s*:(.*)$", re.DOTALL)
@@ -60,7 +66,7 @@ def _cells(lines):
     found = dict.fromkeys(COLUMNS, "")
     for line in lines:
         match = _PROPERTY.match(line)
-        if match:
+        if match and match[1].upper() in READ:
             name, params = match[1].upper(), match[2].upper()
             _take(found, name, params, _value(match[3], params))
     found["FN"] = found["FN"] or " ".join(filter(None, (found["N.family"], found["N.given"], found["N.middle"])))
@@ -68,14 +74,31 @@ def _cells(lines):
 
 
 def _value(raw, params):
+    """The text of a value that may have been wrapped for the mail of old: quoted-printable, base64, a charset of its
+    own; of what states none, the one that reads as text."""
     if "QUOTED-PRINTABLE" in params:
-        charset = re.search(r"CHARSET=\"?([\w-]+)", params)
         data = quopri.decodestring(raw.encode("utf-8", "replace"))
+    elif re.search(r"ENCODING=(?:BASE64|B)\b|;BASE64\b", params):
         try:
-            raw = data.decode(charset[1] if charset else "utf-8", "replace")
-        except LookupError:
-            raw = data.decode("utf-8", "replace")
-    return raw
+            data = base64.b64decode(re.sub(r"\s", "", raw), validate=True)
+        except ValueError:
+            return raw
+    else:
+        return raw
+    charset = re.search(r"CHARSET=\"?([\w-]+)", params)
+    return _decoded(data, charset[1] if charset else "utf-8")
+
+
+def _decoded(data, charset):
+    for name in (charset, "utf-8"):
+        try:
+            return data.decode(name)
+        except (LookupError, UnicodeDecodeError):
+            continue
+    try:
+        return data.decode(encoding_of(io.BytesIO(data)), "replace")
+    except Unreadable:  # a photograph where a text should be
+        return ""
 
 
 def _parts(value, mark=";"):
@@ -96,6 +119,7 @@ def _take(found, name, params, value):
         if name == "TEL" and re.search(r"FAX|PAGER", params):
             return
         bare = re.sub(r"^(?:tel|mailto):", "", _plain(value), flags=re.IGNORECASE)
+        bare = re.sub(r";ext=(\d+).*$", r" ext. \1", bare)  # of a tel: address
         place = next((c for c in (name, f"{name} 2", f"{name} 3") if not found[c]), None)
         if place and bare:
             found[place] = bare

@@ -41,6 +41,12 @@ def test_doubles_within_a_list_are_one_person(bring, counts, sales):
     assert Person.objects.count() == 2
 
 
+def test_a_double_of_a_row_that_completed_a_card_is_no_news(bring, counts, rep):
+    LeadFactory(owner=rep, name="Анна", phone="+79160000001", email="")
+    job = bring(lines("Анна,89160000001,a@x.ru,", "Анна,89160000001,a@x.ru,"), CONTACTS)
+    assert counts(job) == (2, 0, 1, 1, 0)
+
+
 def test_doubles_far_apart_in_a_list_are_one_person(bring, counts, sales, monkeypatch):
     monkeypatch.setattr(importing, "CHUNK", 2)
     job = bring(lines("Анна,,a@x.ru,", "Борис,,b@x.ru,", "Вера,,v@x.ru,", ",,a@x.ru,Омск", ",,b@x.ru,"), CONTACTS)

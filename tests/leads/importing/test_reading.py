@@ -1,8 +1,10 @@
 """Files of any make read as one kind of table; nothing here needs a database."""
 
 import io
+import quopri
 import time
 import zipfile
+from base64 import b64encode
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -103,6 +105,22 @@ def test_a_bomb_is_refused_before_it_is_opened():
     assert refused.value.code == "too_large_unpacked" and time.monotonic() - begun < 1
 
 
+@pytest.mark.parametrize("part", ["xl/sharedStrings.xml", "xl/worksheets/sheet1.xml", "xl/workbook.xml"])
+def test_a_workbook_that_declares_entities_is_refused(part):
+    content = io.BytesIO(workbook([["Анна", "1"]]))
+    with zipfile.ZipFile(content) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    bomb = b'<!DOCTYPE lolz [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]>'
+    parts[part] = parts.get(part, b"<x/>").replace(b"?>", b"?>" + bomb, 1) if b"?>" in parts.get(part, b"") else bomb
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data)
+    with pytest.raises(Unreadable) as refused:
+        table(made.getvalue())
+    assert refused.value.code == "entities"
+
+
 def test_cells_that_lie_a_world_apart_are_refused():
     wide = io.BytesIO()
     with zipfile.ZipFile(wide, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -178,4 +196,55 @@ def test_columns_speak_for_themselves():
     assert suggest(columns) == {
         "ФИО": "name", "Мобильный телефон": "phone", "E-mail": "email", "Компания": "company_name",
         "Телефон 2": "phone",
+    }  # fmt: skip
+
+
+# --- vCard -----------------------------------------------------------------------------------------------------------
+
+
+def card(*lines, version="2.1"):
+    return "\r\n".join(["BEGIN:VCARD", f"VERSION:{version}", *lines, "END:VCARD", ""])
+
+
+def only_card(content):
+    table = open_table(io.BytesIO(content))
+    (row,) = table.rows
+    return {column: cell for column, cell in zip(table.columns, row.cells, strict=True) if cell}
+
+
+PYOTR = "Пётр Иванов"
+
+
+def quoted(text, encoding):
+    return quopri.encodestring(text.encode(encoding)).decode().replace("=\n", "=\r\n").strip()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *[card(f"FN:{PYOTR}", "TEL:89161234567").encode(name) for name in ("utf-8", "cp1251", "koi8-r", "utf-16")],
+        card(f"FN;CHARSET=windows-1251;ENCODING=QUOTED-PRINTABLE:{quoted(PYOTR, 'cp1251')}", "TEL:89161234567").encode(),
+        card(f"FN;ENCODING=QUOTED-PRINTABLE:{quoted(PYOTR, 'koi8-r')}", "TEL:89161234567").encode(),
+        card(f"FN;ENCODING=BASE64:{b64encode(PYOTR.encode()).decode()}", "TEL:89161234567").encode(),
+        card(f"FN;ENCODING=b:{b64encode(PYOTR.encode('cp1251')).decode()}", "TEL:89161234567", version="3.0").encode(),
+        card("FN:Пётр Ив\r\n анов", "TEL;TYPE=cell:89161234567", version="3.0").encode(),
+        card("N:Иванов;Пётр;;;", f"item1.FN:{PYOTR}", "PHOTO;ENCODING=b:/9j/4AAQ\r\n SkZJRg==", "TEL:89161234567")
+        .replace("N:Иванов;Пётр;;;\r\n", "")
+        .encode(),
+    ],
+)  # fmt: skip
+def test_a_card_of_any_make_says_the_same(content):
+    assert only_card(content) == {"FN": PYOTR, "TEL": "89161234567"}
+
+
+def test_a_card_of_version_4():
+    content = card(
+        "N:Иванов;Пётр;;;", "TEL;VALUE=uri;TYPE=\"voice,home\":tel:+7-916-123-45-67;ext=5", "EMAIL;PREF=1:a@x.ru",
+        "EMAIL:b@x.ru", 'ADR;LABEL="ул. Ленина; 1":;;ул. Ленина 1;Казань;Татарстан;420000;Россия', "NOTE:раз\\nдва\\, три",
+        "ORG:ООО Лён;Отдел", version="4.0",
+    )  # fmt: skip
+    assert only_card(content.encode()) == {
+        "FN": "Иванов Пётр", "N.family": "Иванов", "N.given": "Пётр", "TEL": "+7-916-123-45-67 ext. 5", "EMAIL": "a@x.ru",
+        "EMAIL 2": "b@x.ru", "ORG": "ООО Лён", "ADR.city": "Казань", "ADR.region": "Татарстан", "ADR.country": "Россия",
+        "NOTE": "раз\nдва, три",
     }  # fmt: skip
