@@ -9,7 +9,7 @@ from django.utils import timezone
 from crm.core.jobs import beat, enqueue, job
 from crm.core.models import Job, Notice, Role, User
 from crm.core.notices import notify
-from leads.services import cdr_files, letters, mailboxes, watch
+from leads.services import call_ends, cdr_files, letters, mailboxes, watch
 from routing.services import enqueue_deal
 from scoring.services import enqueue_decay
 
@@ -30,6 +30,7 @@ def minutely(ref):
     now and then it is asked whether a source has fallen silent."""
     letters.sweep()
     cdr_files.look_everywhere()
+    call_ends.hand_out()
     mailboxes.enqueue_polls()
     enqueue_decay()
     enqueue_deal(ref)

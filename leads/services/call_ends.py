@@ -3,13 +3,14 @@
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from crm.core.models import Organisation
 from crm.core.templatetags.ui import phone as shown_phone
-from leads.models import Call, Interaction, Kind, Lead
+from leads.models import Call, Interaction, Kind, Lead, Task
 from leads.services import calls, cards
 from leads.services.tasks import finish, set_task
 from leads.services.timeline import amend, record
@@ -108,6 +109,13 @@ def _call_back(call):
     with override(owner.language if owner and owner.language else None):
         title = _("Call back: %s") % (shown_phone(call.client) if call.client else lead)
     set_task(lead, title=title, due_at=due_at, assignee=owner, dedup=f"{_prefix(lead)}{call.pk}")
+
+
+def hand_out():
+    """Calls to return that nobody had, because the lead had no owner yet, go to the owner it has by now."""
+    owner = Lead.objects.filter(pk=OuterRef("lead")).values("owner")
+    lost = Task.objects.filter(assignee=None, done_at=None, dedup__startswith="callback:", lead__owner__isnull=False)
+    return lost.update(assignee=Subquery(owner))
 
 
 def _done(call):

@@ -12,7 +12,7 @@ from crm.core.jobs import drain
 from crm.core.models import Job, Notice
 from leads import telephony
 from leads.models import Call, Dialling, Extension, Interaction, Lead, Submission, Task, WatchedFile
-from leads.services import calls, cdr_files, dialling
+from leads.services import call_ends, calls, cdr_files, dialling
 from leads.telephony import CallEvent, fold
 from tests.factories import LeadFactory, SourceFactory, SubmissionFactory
 from tests.leads import exchange as stand_in
@@ -355,3 +355,13 @@ def test_a_growing_file_is_read_on_and_each_row_once(funnels, tmp_path):
     drain()
     assert Call.objects.count() == 4
     assert set(Submission.objects.values_list("state", flat=True)) == {"lead"}
+
+
+def test_a_call_to_return_that_nobody_had_goes_to_the_owner(hear, rep):
+    hear("ended", direction="in", client="+79161234567", result="no_answer")
+    task = Task.objects.get()
+    assert task.assignee is None
+    Lead.objects.update(owner=rep)
+    assert call_ends.hand_out() == 1
+    task.refresh_from_db()
+    assert task.assignee == rep
