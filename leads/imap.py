@@ -182,11 +182,8 @@ class Box:
             typ, rows = self.link.uid("SEARCH", *criteria)
             if typ != "OK":
                 raise Broken(_("The server does not search."))
-            return sorted(
-                {int(uid) for row in rows if row for uid in row.split()} - set(range(after + 1))
-                if after < 1000
-                else {uid for row in rows if row for uid in map(int, row.split()) if uid > after}
-            )
+            found = {int(uid) for row in rows if row for uid in row.split()}
+            return sorted(uid for uid in found if uid > after)  # "n:*" names the last letter whatever n is
 
     def sketches(self, uids):
         """Sizes and times of arrival; a letter that is gone meanwhile is left out."""

@@ -45,6 +45,7 @@ from leads.capture.base import (
 from leads.capture.charsets import decoded
 from leads.capture.letter import MAX_ATTACHED, Attachment, composed, file_name
 from leads.capture.letter import parse as parse_letter
+from leads.capture.returned import HARD_WORDS
 from leads.models.intake import Channel
 
 LABEL = _("Mail service (SendGrid, Mailgun, Postmark)")
@@ -403,37 +404,22 @@ def _seal(row):
     return hashlib.sha256(json.dumps(row, sort_keys=True, default=str).encode()).hexdigest()[:40]
 
 
+def _part(row, name):
+    return row[name] if isinstance(row.get(name), Mapping) else {}
+
+
 def _mailgun_news(payload):
     row = payload["event-data"]
-    kinds = {
-        "delivered": "delivered",
-        "opened": "opened",
-        "clicked": "clicked",
-        "complained": "complained",
-        "unsubscribed": "unsubscribed",
-    }
-    kind = kinds.get(str(row.get("event")), "")
-    if str(row.get("event")) in {"failed", "rejected"}:
-        bounced = str(row.get("reason")) in {"bounce", "suppress-bounce"}
-        kind = "hard" if row.get("severity") == "permanent" and bounced else "soft"
-    status = row.get("delivery-status") if isinstance(row.get("delivery-status"), Mapping) else {}
-    message = row.get("message") if isinstance(row.get("message"), Mapping) else {}
-    head = message.get("headers") if isinstance(message.get("headers"), Mapping) else {}
-    said = " ".join(
-        _text(str(status.get(name) or "")) for name in ("code", "message", "description") if status.get(name)
-    )
+    event, status, head = str(row.get("event")), _part(row, "delivery-status"), _part(_part(row, "message"), "headers")
+    words = [_text(str(status[name])) for name in ("code", "message", "description") if status.get(name)]
+    kind = event if event in {"delivered", "opened", "clicked", "complained", "unsubscribed"} else ""
+    if event in {"failed", "rejected"}:
+        gone = str(row.get("reason")) in {"bounce", "suppress-bounce"} or HARD_WORDS.search(" ".join(words))
+        kind = "hard" if row.get("severity") == "permanent" and gone else "soft"
     return [
-        _news(
-            row,
-            row.get("id"),
-            kind,
-            row.get("recipient"),
-            row.get("timestamp"),
-            head.get("message-id"),
-            head.get("subject"),
-            said,
-        )
-    ]
+        _news(row, row.get("id"), kind, row.get("recipient"), row.get("timestamp"), head.get("message-id"),
+              head.get("subject"), " ".join(words))
+    ]  # fmt: skip
 
 
 def _sendgrid_news(payload):
