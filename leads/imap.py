@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from crm.core import outbound
 
-TIMEOUT = 30.0  # seconds for each step
+TIMEOUT = 20.0  # seconds for each step
 MAX_ANSWER = 60 * 1024 * 1024  # bytes of one answer of the server, whatever it announces
 TOKEN_URLS = {
     "google": "https://oauth2.googleapis.com/token",

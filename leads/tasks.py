@@ -84,6 +84,6 @@ def keep_files(ref):
     letter_files.keep(int(ref))
 
 
-@job("leads.poll_mailbox", queue="mail", atomic=False)
+@job("leads.poll_mailbox", queue="bulk", atomic=False)  # a server that does not answer keeps no letter waiting
 def poll_mailbox(ref, run):
     mailboxes.poll_job(int(ref), run)

@@ -35,7 +35,7 @@ POLL = "leads.poll_mailbox"
 EVERY = timedelta(seconds=50)  # the minute's tick comes a little sooner or later
 BATCH_BYTES, BATCH = 4 * 1024 * 1024, 50  # of one FETCH and one transaction
 BEGINNING = 512 * 1024  # bytes that are kept of a letter that is too large
-ENOUGH = 40.0  # seconds after which the rest is left to another job
+ENOUGH = 25.0  # seconds after which the rest is left to another job
 BACKOFF = 600  # seconds between attempts at a mailbox that does not open, at most
 
 
