@@ -185,7 +185,8 @@ def _pressed(query):
     if chat is None or not number or whole(user, "id") != whole(message, "chat", "id"):
         return []
     data = word(query, "data", limit=500)
-    buttons = [b for row in dig(message, "reply_markup", "inline_keyboard") or [] for b in row if isinstance(row, list)]
+    rows = dig(message, "reply_markup", "inline_keyboard")
+    buttons = [b for row in rows if isinstance(row, list) for b in row] if isinstance(rows, list) else []
     label = next((word(b, "text") for b in buttons if word(b, "callback_data", limit=500) == data), "")
     return [Said(chat, f"callback:{number}", label or data, "button")]
 

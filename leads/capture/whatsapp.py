@@ -89,8 +89,10 @@ def _change(value, region):
     details = {"phone_number_id": number} if number else {}
     people = parts(value, "contacts")
     events = []
-    for message in parts(value, "messages"):
-        events += _message(message, _chat(message, people, details, region), is_ours=False)
+    messages = parts(value, "messages")
+    alone = people[0] if len(messages) == len(people) == 1 else {}  # a number may be spelt otherwise as an id
+    for message in messages:
+        events += _message(message, _chat(message, people, alone, details, region), is_ours=False)
     for message in parts(value, "message_echoes"):
         events += _message(message, _other(message, details, region), is_ours=True)
     for status in parts(value, "statuses"):
@@ -116,10 +118,10 @@ def _made(number, hidden, title, details, marks=None, region="RU"):
     return Chat("whatsapp", number or hidden, title, tuple(signs), {"name": title}, marks or {}, details)
 
 
-def _chat(message, people, details, region):
+def _chat(message, people, alone, details, region):
     """The chat of a client's message; None for a group's."""
     number, hidden = word(message, "from", limit=40), word(message, "from_user_id", limit=100)
-    person = next((p for p in people if number and word(p, "wa_id") == number), people[0] if people else {})
+    person = next((p for p in people if number and word(p, "wa_id") == number), alone)
     hidden = hidden or word(person, "user_id", limit=100)
     if word(message, "group_id"):
         return None

@@ -243,3 +243,16 @@ def test_a_referral_code_in_a_deep_link_counts(tell, funnels):
     ReferralCode.objects.create(code="anna7", person=friend)
     tell(message("/start ref_ANNA7"))
     assert Lead.objects.get().interactions.filter(kind="referred").count() == 1
+
+
+@pytest.mark.parametrize("keyboard", [5, "x", {"a": 1}, [5, "x", None], [[5, None, {"text": 3}]]])
+def test_a_button_nested_oddly_is_still_a_message(keyboard, tell):
+    chat = message()["message"]["chat"]
+    query = {
+        "id": "9",
+        "from": chat,
+        "data": "yes",
+        "message": {"chat": chat, "reply_markup": {"inline_keyboard": keyboard}},
+    }
+    tell({"update_id": 1, "callback_query": query})
+    assert list(ChatLine.objects.values_list("text", "kind")) == [("yes", "button")]

@@ -118,8 +118,8 @@ def test_one_delivery_may_hold_two_people(tell):
     other = text("Я другой", "wamid.2", wa_id="79160000001")
     tell(delivery(text(), other))
     assert states() == [("lead", "")]
-    assert sorted(Lead.objects.values_list("phone", "need")) == [
-        ("+79160000001", "Я другой"), ("+79161234567", "Добрый день"),
+    assert sorted(Lead.objects.values_list("phone", "need", "name")) == [
+        ("+79160000001", "Я другой", ""), ("+79161234567", "Добрый день", "Анна"),
     ]  # fmt: skip
 
 
