@@ -15,7 +15,8 @@ export function draw({ id, ours, text, at, by }, waiting = false) {
   when.textContent = [by, new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })].filter(Boolean).join(" · ");
   item.append(said, when);
   list.append(item);
-  list.scrollTop = list.scrollHeight;
+  const log = list.parentElement;
+  log.scrollTop = log.scrollHeight;
 }
 
 export function forget(id) {

@@ -1,5 +1,4 @@
 import { draw, forget } from "./chat_lines.js";
-
 // The chat's page: what the visitor writes goes out at once, answers are asked for every second and a half while it is
 // open. The visitor's token is kept in this browser only once they have written.
 const { key, say, lines: address, failed, wait, thanks } = document.body.dataset;
