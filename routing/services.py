@@ -107,7 +107,7 @@ def _choose(rule, candidates, *, dry=False):
     if not present:
         return choose(rule.strategy, candidates)
     if rule.strategy in BOOKED:
-        debts = _debts(rule, present) if dry else _all_debts(rule, present, lock=True)
+        debts = _debts(rule, present) if dry else _all_debts(rule, present)
         candidates = [c if c.away else _indebted(c, debts) for c in candidates]
     elif rule.strategy == LOAD:
         loads = open_loads(present)
@@ -124,12 +124,12 @@ def _debts(rule, users, *, lock=False):
     return {user: debt if active and takes else None for user, debt, active, takes in found}
 
 
-def _all_debts(rule, users, *, lock=False):
-    """The debts of the users, made where somebody has none."""
-    debts = _debts(rule, users, lock=lock)
+def _all_debts(rule, users):
+    """The debts of the users, locked; made where somebody has none."""
+    debts = _debts(rule, users, lock=True)
     if missing := set(users) - debts.keys():
         Debt.objects.bulk_create([Debt(rule=rule, user_id=user) for user in sorted(missing)], ignore_conflicts=True)
-        debts = _debts(rule, users, lock=lock)
+        debts = _debts(rule, users, lock=True)
     return debts
 
 
@@ -397,8 +397,8 @@ class _Hand:
             self.counters |= {user: loads.get(user, 0) for user in users}
             return [(c.user, (c.weight, c.capacity)) for c in present]
         if self.rule.strategy in BOOKED and present:
-            debts = _all_debts(self.rule, users) if users else {}
-            self.counters |= {user: int((debts[user] or 0) * MILLION) for user in users}
+            debts = _debts(self.rule, users) if users else {}
+            self.counters |= {user: int((debts.get(user) or 0) * MILLION) for user in users}
             self.before |= {user: self.counters[user] for user in users}
             whole = sum(c.weight for c in present)
             return [(c.user, c.weight * MILLION // whole) for c in present]
@@ -436,7 +436,7 @@ class _Hand:
         if assignment is None or self.rule.strategy not in BOOKED:
             return
         moved = {user: Decimal(self.counters[user] - before) / MILLION for user, before in self.before.items()}
-        _debts(self.rule, moved, lock=True)
+        _all_debts(self.rule, moved)
         _book(self.rule, {assignment: moved}, self.given)
 
 

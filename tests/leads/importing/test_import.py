@@ -3,20 +3,27 @@
 import csv
 import io
 import json
+import os
+import signal
 import threading
+import time
 
 import pytest
 from django.apps import apps
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 from django.db import connection
 
 from crm.automation.importing import settle, whole
-from crm.core.jobs import drain
+from crm.core.jobs import drain, enqueue
 from crm.core.models import Job, Organisation
+from leads import identity
 from leads.models import Assignment, Identity, Import, ImportRow, Interaction, Lead, Person, Tombstone
 from leads.services import importing
-from tests.factories import LeadFactory
+from leads.services.intake import open_lead
+from routing.services import recount_debts
+from tests.factories import LeadFactory, SourceFactory
 
 CONTACTS = {"columns": {"name": "name", "phone": "phone", "email": "email", "city": "city"}}
 
@@ -255,3 +262,99 @@ def test_two_who_import_the_same_people_at_once_make_no_doubles(tmp_path, source
     assert (sum(j.created for j in done), sum(j.skipped for j in done), sum(j.rows for j in done)) == (120, 120, 240)
     assert Person.objects.count() == Lead.objects.count() == 120
     assert Identity.objects.count() == 240
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_killed_with_9_leaves_whole_chunks_and_the_next_one_goes_on(source, sales, monkeypatch, counts):
+    monkeypatch.setattr(importing, "CHUNK", 5)
+    text = lines(*[f"Клиент {n},,c{n}@x.ru," for n in range(300)])
+    job = Import.objects.create(
+        source=source, file_name="list.csv", mapping=CONTACTS, file=ContentFile(text.encode(), name="list.csv")
+    )
+    importing.begin(job)
+    enqueue("crm.import", f"{job.pk}:0")
+    connection.close()  # the child opens one of its own
+    worker = os.fork()
+    if worker == 0:
+        try:
+            drain()
+        finally:
+            os._exit(0)
+    while Import.objects.get().rows < 10:
+        time.sleep(0.02)
+    os.kill(worker, signal.SIGKILL)
+    os.waitpid(worker, 0)
+    half = Import.objects.get()
+    assert half.state == "running" and half.rows < 300
+    assert half.rows == half.created == ImportRow.objects.count() == Lead.objects.count()
+    Job.objects.update(leased_until=None)
+    drain()
+    assert counts(Import.objects.get()) == (300, 300, 0, 0, 0)
+    assert Person.objects.count() == Lead.objects.count() == ImportRow.objects.count() == 300
+    assert Import.objects.get().state == "done"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_live_enquiry_waits_for_no_list(tmp_path, source, sales):
+    path = tmp_path / "list.csv"
+    path.write_text(lines(*[f"Клиент {n},,c{n}@x.ru," for n in range(20)]), "utf-8")
+    job = Import.objects.create(source=source, file_name="list.csv", mapping=CONTACTS)
+    written, go_on = threading.Event(), threading.Event()
+
+    def pausing(leads):
+        write, close = settle(leads)
+
+        def paused(done):
+            write(done)
+            written.set()
+            go_on.wait(30)
+
+        return paused, close
+
+    def work():
+        try:
+            importing.begin(job)
+            importing.carry_out(job, opened_list(path, source), then=pausing)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert written.wait(30), "the chunk is written and not committed"
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("set lock_timeout = '1s'")
+        lead, _outcome = open_lead(
+            fields={"name": "Живой"}, identities=identity.known(email_raw="live@x.ru"), source=SourceFactory()
+        )
+        drain()
+        lead.refresh_from_db()
+        assert (lead.owner, Lead.objects.count()) == (sales, 1)
+    finally:
+        go_on.set()
+        thread.join()
+        connection.close()
+    assert (Lead.objects.count(), recount_debts()) == (21, 0)
+
+
+def test_no_row_of_a_list_names_what_is_not_there(bring, sales):
+    """The foreign keys that were vouched for, asked of the database itself."""
+    stated = {"columns": {"name": "name", "email": "email", "company": "company_name", "from": "origin"},
+              "outcome": {"column": "outcome", "won": ["won"], "lost": ["lost"]}}  # fmt: skip
+    text = "name,email,company,from,outcome\nА,a@x.ru,Лён,Google,won\nБ,b@x.ru,Лён,,lost\nВ,v@x.ru,,Google,\n,b@x.ru,Клён,Mail,\n"
+    bring(text, stated)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """select conrelid::regclass::text, a.attname, confrelid::regclass::text from pg_constraint c
+               join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1] where contype = 'f'"""
+        )
+        orphans = {}
+        for table, column, parent in cursor.fetchall():
+            cursor.execute(
+                f'select count(*) from {table} t where "{column}" is not null '
+                f'and not exists (select from {parent} p where p.id::text = t."{column}"::text)'
+            )
+            if number := cursor.fetchone()[0]:
+                orphans[f"{table}.{column}"] = number
+    assert orphans == {}
+    assert Lead.objects.count() == 3
