@@ -29,7 +29,7 @@ from leads.story import LABELS
 PERSON_FIELDS = ("name", "company", "job_title", "city", "language", "birthday", "sex", "preferences", "owner")
 LEAD_FIELDS = cards.FIELDS
 # What stays with a lead that goes: how it went through its funnel, who had it, what was sent by itself, its deal.
-STAYS = {"leads.StageMove", "leads.Assignment", "leads.Referral", "leads.Merge", "nurturing.Enrolment", "deals.Deal"}
+STAYS = {"leads.StageMove", "leads.Assignment", "leads.Referral", "nurturing.Enrolment", "deals.Deal"}
 CHUNK = 5000
 
 
@@ -131,7 +131,8 @@ def merge(person, other, picks, *, by):
 def relations(model):
     """(model, name of the foreign key) of the rows that belong to a person or a lead, of all apps."""
     for relation in model._meta.related_objects:
-        if relation.related_model._meta.label not in STAYS:
+        label = relation.related_model._meta.label
+        if label != "leads.Merge" and not (model is Lead and label in STAYS):
             yield relation.related_model, relation.field.name
 
 

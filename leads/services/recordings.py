@@ -70,7 +70,9 @@ def opened(call, wanted=""):
 def _address(call):
     """(url, headers, trusted) of the file; some exchanges are asked for a link first."""
     source = call.source
-    adapter = ADAPTERS[source.adapter]
+    adapter = ADAPTERS.get(source.adapter)
+    if not hasattr(adapter, "recording"):
+        raise calling.Failed(source.adapter)
     ask = adapter.recording(source, call, call.recording)
     if not hasattr(adapter, "recording_link"):
         return ask.url, ask.headers, ask.trusted

@@ -31,7 +31,7 @@ def recording(request, pk):
     try:
         piece = recordings.opened(call, request.headers.get("Range", ""))
     except recordings.Unavailable as why:
-        return HttpResponse(str(why), status=502, content_type="text/plain; charset=utf-8")
+        return HttpResponse(str(why), status=424, content_type="text/plain; charset=utf-8")
     if request.method == "HEAD" or piece.status == 416:
         piece.close()
         return HttpResponse(status=piece.status, headers=piece.headers)

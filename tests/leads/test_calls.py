@@ -249,7 +249,7 @@ def test_it_is_for_who_sees_the_lead(rep, outsider, signed_in, exchange, client)
 def test_an_exchange_that_gives_nothing_is_named_and_no_error_of_ours(rep, signed_in, exchange):
     call = recorded(LeadFactory(owner=rep), "twilio", exchange, ref="/nothing")
     response, _body = played(signed_in(rep), call)
-    assert (response.status_code, "HTTP 404" in response.content.decode()) == (502, True)
+    assert (response.status_code, "HTTP 404" in response.content.decode()) == (424, True)
 
 
 def test_the_key_of_the_account_goes_to_the_stated_address_alone(rep, signed_in, exchange):

@@ -104,7 +104,10 @@ def pair(funnels, rep):
 def test_the_survivor_has_all_and_the_other_is_a_duplicate(pair, rep):
     one, other = pair
     record(other, "note", by=rep, text="of the other")
+    deal = DealFactory(person=other.person, owner=rep)
     merge = merging.merge(one.person, other.person, {"lead.name": "other"}, by=rep)
+    deal.refresh_from_db()
+    assert deal.person == one.person
     one.refresh_from_db()
     other.refresh_from_db()
     assert (one.name, one.city, one.phone) == ("Аня", "Пермь", "+79160000001")
