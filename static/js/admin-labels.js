@@ -47,7 +47,8 @@ const searches = () => {
   for (const box of document.querySelectorAll(".select2-selection[role=combobox]")) {
     const select = box.closest(".select2")?.previousElementSibling;
     const words = select?.labels?.[0]?.innerText ?? select?.getAttribute("aria-label");
-    if (words) box.setAttribute("aria-label", words.trim());
+    if (!words) continue;
+    for (const part of [box, ...box.querySelectorAll("[role=textbox]")]) part.setAttribute("aria-label", words.trim());
   }
 };
 
