@@ -76,7 +76,7 @@ def stage(table, columns, rows):
     spec = ", ".join(f"{name} {kind}" for name, kind in columns.items())
     with connection.cursor() as cursor:
         cursor.execute(f"create temporary table if not exists {table} ({spec}) on commit delete rows")
-        cursor.execute(f"delete from {table}")  # noqa: S608 - a name of our own
+        cursor.execute(f"delete from {table}")  # nosec B608 - a name of our own
         with cursor.cursor.copy(f"copy {table} ({', '.join(columns)}) from stdin") as copy:
             for row in rows:
                 copy.write_row(row)
@@ -143,6 +143,6 @@ MAY_SWITCH = """
 def _hold(cursor, model, wanted):
     if not wanted:
         return
-    cursor.execute(f'select id from "{model._meta.db_table}" where id = any(%s) order by id for key share', [wanted])  # noqa: S608
+    cursor.execute(f'select id from "{model._meta.db_table}" where id = any(%s) order by id for key share', [wanted])  # nosec B608 - our own table
     if len(cursor.fetchall()) != len(wanted):
         raise IntegrityError(f"a {model._meta.verbose_name} has been deleted meanwhile")

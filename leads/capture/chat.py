@@ -26,7 +26,7 @@ SETTINGS = {
         choices=(("first", _("with the first message")), ("contact", _("when they leave a contact"))),
     ),
     "greeting": Setting(_("Greeting"), _("The first line in the chat; empty: ours.")),
-    "title": Setting(_("Title"), _("At the top of the chat; empty: the company's name.")),
+    "title": Setting(_("Heading"), _("At the top of the chat; empty: the company's name.")),
 }  # fmt: skip
 SALT = "leads.chat"
 HOSTED = "/chat/"  # path of the widget's page, which has checked the visitor's token itself

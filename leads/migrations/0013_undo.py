@@ -7,59 +7,90 @@ import leads.models.imports
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('leads', '0012_incoming_letters'),
+        ("leads", "0012_incoming_letters"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='import',
-            name='diff',
+            model_name="import",
+            name="diff",
             field=models.JSONField(default=dict),
         ),
         migrations.AddField(
-            model_name='import',
-            name='diff_file',
+            model_name="import",
+            name="diff_file",
             field=models.FileField(blank=True, upload_to=leads.models.imports.stored_as),
         ),
         migrations.AddField(
-            model_name='import',
-            name='sets_going',
+            model_name="import",
+            name="sets_going",
             field=models.BooleanField(default=False),
         ),
         migrations.AddField(
-            model_name='import',
-            name='undo',
+            model_name="import",
+            name="undo",
             field=models.JSONField(default=dict),
         ),
         migrations.AddField(
-            model_name='importrow',
-            name='undone',
-            field=models.CharField(blank=True, choices=[('removed', 'removed'), ('restored', 'restored'), ('kept', 'kept')], max_length=8),
+            model_name="importrow",
+            name="undone",
+            field=models.CharField(
+                blank=True, choices=[("removed", "removed"), ("restored", "restored"), ("kept", "kept")], max_length=8
+            ),
         ),
         migrations.AlterField(
-            model_name='import',
-            name='state',
-            field=models.CharField(choices=[('ready', 'ready'), ('checking', 'being tried'), ('checked', 'tried'), ('running', 'running'), ('done', 'done'), ('failed', 'failed'), ('undoing', 'being undone'), ('undone', 'undone')], default='ready', max_length=8),
+            model_name="import",
+            name="state",
+            field=models.CharField(
+                choices=[
+                    ("ready", "ready"),
+                    ("checking", "being tried"),
+                    ("checked", "tried"),
+                    ("running", "running"),
+                    ("done", "done"),
+                    ("failed", "failed"),
+                    ("undoing", "being undone"),
+                    ("undone", "undone"),
+                ],
+                default="ready",
+                max_length=8,
+            ),
         ),
         migrations.AlterField(
-            model_name='importrow',
-            name='lead',
-            field=models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='leads.lead'),
+            model_name="importrow",
+            name="lead",
+            field=models.ForeignKey(
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                to="leads.lead",
+            ),
         ),
         migrations.AlterField(
-            model_name='importrow',
-            name='of',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='leads.import'),
+            model_name="importrow",
+            name="of",
+            field=models.ForeignKey(
+                db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="lines", to="leads.import"
+            ),
         ),
         migrations.AlterField(
-            model_name='importrow',
-            name='person',
-            field=models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='leads.person'),
+            model_name="importrow",
+            name="person",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                to="leads.person",
+            ),
         ),
         migrations.AddIndex(
-            model_name='importrow',
-            index=models.Index(condition=models.Q(('undone', 'kept')), fields=['of', 'line'], name='leads_importrow_kept'),
+            model_name="importrow",
+            index=models.Index(
+                condition=models.Q(("undone", "kept")), fields=["of", "line"], name="leads_importrow_kept"
+            ),
         ),
     ]
