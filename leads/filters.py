@@ -12,6 +12,7 @@ from crm.core.models import Stage, Team, User
 from crm.core.widgets import Picker, offer
 from leads import search
 from leads.models import Band, Lead, Origin, Qualification, Source, Status
+from leads.services.twins import surviving
 
 OWNERS_AT_MOST = 50  # each is an index scan of its own
 STATES = [*Status.choices, ("all", pgettext_lazy("lead state", "any"))]
@@ -182,7 +183,7 @@ class LeadFilter(df.FilterSet):
             where = search.condition(value)
         except search.TooShort:
             return queryset.none()
-        return queryset.filter(where)
+        return queryset.filter(surviving(where))
 
     def by_state(self, queryset, name, value):
         return queryset if value == "all" else queryset.filter(status=value)

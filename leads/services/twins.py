@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from leads.conditions import fold
-from leads.models import Identity, NotSame, Person
+from leads.models import Identity, Lead, NotSame, Person
 
 AT_MOST = 5
 COLLEAGUES = 300  # of one company that are looked through
@@ -33,6 +33,12 @@ def of(person, user):
         return []
     seen = Person.objects.visible_to(user).filter(pk__in=why, merged_into=None).select_related("company", "owner")
     return sorted((Twin(row, why[row.pk]) for row in seen), key=lambda twin: list(why).index(twin.person.pk))[:AT_MOST]
+
+
+def surviving(said):
+    """What a search looks for: cards that stayed, also by what those said that went into them."""
+    gone = list(Lead.objects.filter(said, merged_into__isnull=False).values_list("merged_into", flat=True)[:100])
+    return (said | Q(pk__in=gone) if gone else said) & Q(merged_into=None)
 
 
 def slips(number):

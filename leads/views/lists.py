@@ -21,7 +21,7 @@ from leads.filters import SORTS, LeadFilter
 from leads.forms.bulk import BulkForm, chosen
 from leads.models import Band, BulkRun, Identity, Lead, Status
 from leads.services import bulk as bulk_service
-from leads.services import waiting
+from leads.services import twins, waiting
 from leads.views.answers import done
 
 ROWS = 50  # a page
@@ -183,11 +183,8 @@ def search(request):
 def find(user, text):
     """At most FOUND leads for a search text, latest activity first; then those known by another of their contacts."""
     seen = Lead.objects.visible_to(user).select_related("stage", "owner").only(*COLUMNS, "stage__name")
-    said = words.condition(text)
-    gone = Lead.objects.filter(said, merged_into__isnull=False).values(
-        "merged_into"
-    )  # found by what the card that went said
-    rows = list(seen.filter(said | Q(pk__in=gone), merged_into=None).order_by("-active_at", "-id")[:FOUND])
+    said = twins.surviving(words.condition(text))
+    rows = list(seen.filter(said).order_by("-active_at", "-id")[:FOUND])
     if len(rows) < FOUND and (signs := words.identities(text)):
         people = list(Identity.objects.filter(signs).values_list("person", flat=True)[:FOUND])
         rows += (
