@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import time
 
 import pytest
 
@@ -17,6 +18,7 @@ ADMIN = """
 from crm.core.models import User
 User.objects.create_user("admin_doors", "admin_doors@crm.test", "a long passphrase", role="admin", language="ru")
 """
+KNOWN = 2.5  # seconds after which every worker knows new settings: more than CONFIG_TTL of a running product
 JSON = {"Content-Type": "application/json"}
 ORDER = {"order": {"no": "A-17", "buyer": {"who": "Павел Журавлёв", "box": "pavel@unknown.example"}, "total": "150000"}}
 MEANINGS = {"order.no": "own_id", "order.buyer.who": "name", "order.buyer.box": "email", "order.total": "budget"}
@@ -28,7 +30,9 @@ def states(product, key):
 
 
 def settled(product, key, expected):
-    wait_for(lambda: states(product, key) == sorted(expected), f"receipts of {key}: {expected}")
+    wait_for(lambda: len(states(product, key)) == len(expected), f"{len(expected)} receipts of {key}")
+    wait_for(lambda: ("waiting", "") not in states(product, key), f"the judge of {key}")
+    assert states(product, key) == sorted(expected)
 
 
 def test_a_provider_nobody_has_seen_is_connected_on_pages_alone(product, person):
@@ -47,6 +51,7 @@ def test_a_provider_nobody_has_seen_is_connected_on_pages_alone(product, person)
     shown = admin.send(page, "/sources/unknown/mapping/", **fields, preview="1")
     assert "pavel@unknown.example" in shown.words and "1500" in shown.words
     admin.send(shown, "/sources/unknown/mapping/", **fields, save="1")
+    time.sleep(KNOWN)
     for _n in range(2):
         shop.ask("POST", "/capture/unknown/", json.dumps(ORDER), **key)
     settled(
