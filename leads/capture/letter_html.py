@@ -16,13 +16,27 @@ _PARAGRAPHS = {"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table"}
 RULE = "________________________________"  # what Outlook draws above the letter that is answered
 _CUT = re.compile(r"gmail_quote|yahoo_quoted|moz-cite-prefix|divRplyFwdMsg|mail_quote|ms-outlook-mobile-reference")
 MAX_NESTED = 200
+MAX_TAGS = 12_000  # real newsletters have some thousands
+
+
+def _bounded(html):
+    """The beginning with as many tags as a letter may have: deep nests cost the square of their depth."""
+    if html.count("<") <= MAX_TAGS:
+        return html
+    at = -1
+    for _n in range(MAX_TAGS):
+        at = html.index("<", at + 1)
+    return html[:at]
 
 
 def plain(html):
-    """The text; what stands in ``blockquote`` begins with ``>``."""
+    """The text; what stands in ``blockquote`` begins with ``>``.
+
+    Cleaned first: the standard library's parser needs minutes for tags that are never closed.
+    """
     reader = _Reader()
     try:
-        reader.feed(html)
+        reader.feed(safe(html))
         reader.close()
     except (AssertionError, ValueError, RecursionError):  # of broken declarations: what was read so far counts
         pass
@@ -134,7 +148,7 @@ _STYLES = {
 def safe(html):
     """HTML with what a letter needs to look like itself and nothing that acts, frames, posts or lays over the page."""
     return nh3.clean(
-        html, tags=_TAGS, attributes=_ATTRIBUTES, url_schemes={"http", "https", "mailto", "tel", "cid"},
+        _bounded(html), tags=_TAGS, attributes=_ATTRIBUTES, url_schemes={"http", "https", "mailto", "tel", "cid"},
         filter_style_properties=_STYLES, link_rel="noopener noreferrer nofollow", strip_comments=True,
         set_tag_attribute_values={"a": {"target": "_blank"}},
     )  # fmt: skip

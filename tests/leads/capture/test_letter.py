@@ -1,6 +1,7 @@
 """A letter read into its parts: charsets declared, declared wrongly and not at all; names of files; what breaks parsers."""
 
 import base64
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -90,6 +91,14 @@ def test_html_becomes_text_with_its_quotations():
     html = "<style>p{}</style><p>Да<br>нет</p><blockquote>было<blockquote>раньше</blockquote></blockquote>"
     assert plain(html) == "Да\nнет\n\n> было\n> > раньше"
     assert split(plain("<div>Ок</div><blockquote>Здравствуйте</blockquote>")).reply == "Ок"
+
+
+@pytest.mark.parametrize("piece", ["<div>", "<blockquote>", "<a ", "<!--", "<", "&", "<td>", '<p style="a:b;'])
+def test_html_that_never_closes_costs_no_minutes(piece):
+    begun = time.process_time()
+    plain(piece * 200_000)
+    safe(piece * 200_000)
+    assert time.process_time() - begun < 20
 
 
 BYTES = st.binary(max_size=400) | st.lists(

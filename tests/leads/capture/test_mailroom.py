@@ -12,7 +12,7 @@ from crm.core.models import Notice
 from leads.identity import Known
 from leads.models import IncomingLetter, Interaction, Kind, Lead, Message, Source, Submission, Suppression, Task
 from leads.services import judging, letters
-from leads.services.delivery import message_id
+from leads.services.delivery import build, message_id
 from leads.services.erasing import erase
 from leads.services.intake import open_lead
 from tests.leads.capture import autoreplies
@@ -153,6 +153,24 @@ def test_of_an_erased_client_no_word_is_left_and_the_letter_does_not_come_again(
     assert receive(mail).reason == "same"
     assert receive(letter("Другое", message_id="<other@romashka.ru>")).reason == "erased"
     assert Lead.objects.count() == 1
+
+
+def test_the_answer_goes_on_in_the_clients_thread_and_no_header_of_theirs_gets_into_it(receive, lead, rep):
+    receive(letter("Вопрос", subject="Смета\n\tна кофе", message_id="<q2@romashka.ru>", References="<q1@romashka.ru>"))
+    row = IncomingLetter.objects.get()
+    ours = letters.write(
+        lead, kind=Message.Kind.LETTER, subject="Re: Смета на кофе\r\nBcc: evil@x.ru", text="Ответ", by=rep
+    )
+    assert "\n" not in ours.subject
+    Message.objects.filter(pk=ours.pk).update(subject="Re: Смета на кофе")
+    ours.refresh_from_db()
+    sent = build(ours).message()
+    assert (sent["In-Reply-To"], sent["References"]) == ("<q2@romashka.ru>", "<q1@romashka.ru> <q2@romashka.ru>")
+    IncomingLetter.objects.filter(pk=row.pk).update(
+        message_id="q2@x>\r\nBcc: evil@x.ru", references=["a b", "c\r\nBcc: x"]
+    )
+    sent = build(Message.objects.get(pk=ours.pk)).message()
+    assert (sent["In-Reply-To"], sent["Bcc"]) == (None, None)
 
 
 # --- Who writes --------------------------------------------------------------------------------------------------------
