@@ -156,7 +156,7 @@ def test_of_an_erased_client_no_word_is_left_and_the_letter_does_not_come_again(
 
 
 def test_the_answer_goes_on_in_the_clients_thread_and_no_header_of_theirs_gets_into_it(receive, lead, rep):
-    receive(letter("Вопрос", subject="Смета\n\tна кофе", message_id="<q2@romashka.ru>", References="<q1@romashka.ru>"))
+    receive(letter("Вопрос", subject="Смета на кофе", message_id="<q2@romashka.ru>", References="<q1@romashka.ru>"))
     row = IncomingLetter.objects.get()
     ours = letters.write(
         lead, kind=Message.Kind.LETTER, subject="Re: Смета на кофе\r\nBcc: evil@x.ru", text="Ответ", by=rep
