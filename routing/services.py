@@ -23,7 +23,7 @@ from leads.services.alarms import heads_of, tell_hot
 from leads.services.ownership import assign, assign_many, book_assignments, park
 from routing.models import Debt, DebtEntry, Rule
 from routing.staff import Staff, staff
-from routing.strategies import BOOKED, LEFT, LOAD, SKILL, choose
+from routing.strategies import BOOKED, LEFT, LOAD, SKILL, Choice, choose
 
 How = Assignment.How
 MILLION = 1_000_000
@@ -376,10 +376,10 @@ class _Hand:
             self.asked[key] = self._ask(facts)
         present = self._free(self.asked[key])
         if not present:
-            return None, _matched(self.rule, choose(self.rule.strategy, []))
+            return None, _matched(self.rule, Choice([]))
         user, before = self._take(present)
         self.given[user] += 1
-        step = _matched(self.rule, choose(self.rule.strategy, []))
+        step = _matched(self.rule, Choice([]))
         seen = {"user": user, "name": self.names[user], "at_work": True}
         if before is not None:
             seen |= {"before": self._shown(before), "after": self._shown(self.counters[user])}

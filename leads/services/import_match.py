@@ -9,7 +9,7 @@ from django.db import connection
 from crm.core.copying import stage
 from leads.importing.plan import Card, World
 from leads.models import Lead, Tombstone
-from leads.services.intake import ASKED_FIELDS, OWN_FIELDS, choose, of_many
+from leads.services.intake import ASKED_FIELDS, OWN_FIELDS, choose, many
 
 FACTS = (*OWN_FIELDS, *ASKED_FIELDS, "phone", "email", "tags", "custom")
 ATTRIBUTED = ("company_id", "first_origin_id", "last_origin_id", "first_campaign", "last_campaign")
@@ -33,7 +33,7 @@ def signs_of(records):
 def load(records, *, lock, overlay=None):
     """The World that these rows need; ``lock`` holds the leads found until the end of the transaction we are in."""
     signs = signs_of(records)
-    world = World(choose, overlay.key if overlay else -1, of_many=of_many, erased=_erased(signs))
+    world = World(choose, overlay.key if overlay else -1, of_many=many(), erased=_erased(signs))
     stage("importing_wanted", WANTED, signs)
     with connection.cursor() as cursor:
         cursor.execute(KNOWN)

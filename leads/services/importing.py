@@ -6,9 +6,11 @@ they are written; it returns what they do after that, with the Written.
 """
 
 import csv
+import gc
 import tempfile
 import time
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from zoneinfo import ZoneInfo
@@ -126,13 +128,25 @@ def carry_out(job, opened_file, *, then, until=None):
 
     ``until``: a time.monotonic() after which no further chunk is begun.
     """
-    for records in opened_file.chunks(skip=job.rows):
-        grown = _with_patience(lambda records=records: _chunk(job, records, opened_file.mapping, then))
-        for name, more in grown.items():
-            setattr(job, name, getattr(job, name) + more)
-        if until is not None and time.monotonic() >= until:
-            return False
+    with _collecting_by_chunk():
+        for records in opened_file.chunks(skip=job.rows):
+            grown = _with_patience(lambda records=records: _chunk(job, records, opened_file.mapping, then))
+            gc.collect(1)
+            for name, more in grown.items():
+                setattr(job, name, getattr(job, name) + more)
+            if until is not None and time.monotonic() >= until:
+                return False
     return True
+
+
+@contextmanager
+def _collecting_by_chunk():
+    """Garbage is collected between chunks: in the middle of one, a tenth of the time went to looking for none."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _with_patience(step):

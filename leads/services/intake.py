@@ -81,9 +81,16 @@ def choose(rows, identities, name=""):
 
 def of_many(kind, value):
     """Whether a sign is that of many people by the company's settings: a switchboard, a role mailbox."""
-    if kind == "email":
-        return value.partition("@")[0] in Organisation.get().role_mailboxes.lower().split()
-    return kind == "phone" and value in _switchboards(Organisation.get().shared_phones)
+    return many()(kind, value)
+
+
+def many():
+    """``of_many`` for a set of signs: the settings are read once."""
+    organisation = Organisation.get()
+    boxes, boards = organisation.role_mailboxes.lower().split(), _switchboards(organisation.shared_phones)
+    return lambda kind, value: (
+        value.partition("@")[0] in boxes if kind == "email" else kind == "phone" and value in boards
+    )
 
 
 @functools.lru_cache(8)

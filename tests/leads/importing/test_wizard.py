@@ -8,7 +8,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from crm.core.jobs import drain
-from leads.models import Import, Lead
+from leads.models import Import, Lead, Message, Template
+from tests.factories import LeadFactory
 
 TABLE = (
     "Имя;Телефон;Почта;Примечание\nАнна;8 916 000-00-01;anna@example.ru;первая\nБорис;;boris@example.ru;\nНикто;;;\n"
@@ -121,3 +122,38 @@ def test_sales_managers_import_nothing_and_heads_see_their_own_lists(signed_in, 
     assert [signed_in(head).get(url).status_code for url in pages] == [404, 404]
     assert signed_in(head).post(reverse("leads:import_start", args=[job.pk])).status_code == 404
     assert "клиенты.csv" not in signed_in(head).get(reverse("leads:imports")).content.decode()
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_people_of_a_list_hear_of_us_only_where_it_was_asked_for(signed_in, head, funnels, sales, asked):
+    for language in ("ru", "en"):
+        Template.objects.create(name=language, is_welcome=True, subject="Спасибо", body="Спасибо!", language=language)
+    client = signed_in(head)
+    upload(client)
+    job = Import.objects.get()
+    client.post(reverse("leads:import", args=[job.pk]), {"column0": "name", "column1": "phone", "column2": "email"})
+    drain()
+    client.post(reverse("leads:import_start", args=[job.pk]), {"sets_going": "on"} if asked else {})
+    drain()
+    greeted = Message.objects.filter(kind="welcome").values_list("to", flat=True)
+    told = list(sales.notices.values_list("kind", flat=True))
+    assert set(greeted) == ({"anna@example.ru", "boris@example.ru"} if asked else set())
+    assert told == (["assigned", "assigned"] if asked else [])
+
+
+def test_the_dry_run_tells_field_by_field_what_it_would_do(signed_in, head, funnels, sales):
+    known = LeadFactory(name="Анна", phone="+79160000001", email="", tags=["vip"], owner=sales)
+    client = signed_in(head)
+    upload(client, "Имя;Телефон;Почта;Теги\nАнна;8 916 000-00-01;a@x.ru;vip, new\nНикто;;;\n")
+    job = Import.objects.get()
+    form = {"column0": "name", "column1": "phone", "column2": "email", "column3": "tags"}
+    client.post(reverse("leads:import", args=[job.pk]), form)
+    drain()
+    job.refresh_from_db()
+    (row,) = job.diff["updated"]
+    assert (row["line"], row["lead"]) == (2, known.pk)
+    assert row["changes"] == [["tags", "vip", "new"], ["email", "", "a@x.ru"], ["contacts", "", "a@x.ru"]]
+    assert [row["reason"] for row in job.diff["failed"]] == ["no_contact"]
+    with job.diff_file.open() as file:
+        lines = file.read().decode("utf-8-sig").splitlines()
+    assert [line.split(";")[0] for line in lines[1:]] == ["2", "3"]
