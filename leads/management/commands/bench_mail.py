@@ -4,6 +4,7 @@ import contextlib
 import imaplib
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -11,9 +12,11 @@ import time
 import uuid
 from email.message import EmailMessage
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db.models.functions import Now
 
-from crm.core.jobs import drain
+from crm.core.jobs import run_job
 from crm.core.models import Job
 from leads.models import Submission
 from leads.services import mailboxes, sources
@@ -26,7 +29,12 @@ SERVER = "from pymap.main import main; main()"
 class Command(BaseCommand):
     help = __doc__
 
-    def handle(self, **options):
+    def add_arguments(self, parser):
+        parser.add_argument("--worker", action="store_true", help="only do what is due, as one worker more")
+
+    def handle(self, worker, **options):
+        if worker:
+            return work()
         if not os.environ.get("CRM_BENCH"):
             raise CommandError("only in a database of the bench: it makes a thousand leads")
         with postbox() as port:
@@ -37,12 +45,35 @@ class Command(BaseCommand):
             started = time.perf_counter()
             report = mailboxes.poll(source)
             fetched = time.perf_counter() - started
-            drain()
+            with workers():
+                work()
             took = time.perf_counter() - started
         states = set(Submission.objects.filter(source=source).values_list("state", flat=True))
         if report["stored"] != LETTERS or not states <= {"lead", "merged"}:
             raise CommandError(f"{report}, {states}")
-        self.stdout.write(json.dumps({"letters": LETTERS, "fetched_s": round(fetched, 2), "all_s": round(took, 2)}))
+        return self.stdout.write(
+            json.dumps({"letters": LETTERS, "fetched_s": round(fetched, 2), "all_s": round(took, 2)})
+        )
+
+
+def work():
+    """What workers do with letters that came; those that go out have a worker of their own."""
+    while True:
+        due = Job.objects.filter(dead=False, due_at__lte=Now()).exclude(task="leads.deliver")
+        pks = list(due.order_by("id").values_list("pk", flat=True)[:400])
+        if not pks:
+            return
+        random.shuffle(pks)  # two workers do not go for the same ones
+        for pk in pks[:100]:
+            run_job(pk)
+
+
+@contextlib.contextmanager
+def workers():
+    """A second one, as the product runs two."""
+    other = subprocess.Popen([sys.executable, "manage.py", "bench_mail", "--worker"], cwd=settings.BASE_DIR)
+    yield
+    other.wait(600)
 
 
 @contextlib.contextmanager
