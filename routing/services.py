@@ -14,7 +14,9 @@ from django.db.models import Count, Exists, OuterRef, Q, Sum
 from django.urls import reverse
 from django.utils import timezone
 
+from crm.core.copying import vouched
 from crm.core.jobs import enqueue
+from crm.core.models import User
 from crm.core.notices import notify
 from crm.core.recent import recent
 from leads.conditions import Remembered, check, facts_of, uses
@@ -310,7 +312,8 @@ def deal_new(leads, *, how=How.IMPORT, now=None):
     def written():
         for lead, *_rest in given:
             lead.owner_id = None  # whose it was before
-        made = book_assignments([g[0] for g in given], owners, how=how, traces=[g[2] for g in given])
+        with vouched({User: {owner.pk for owner in owners}}):  # the leads are of this transaction
+            made = book_assignments([g[0] for g in given], owners, how=how, traces=[g[2] for g in given])
         # Live enquiries wait for the debts: what the commit would check is checked before these are locked.
         connection.check_constraints()
         _book_hands(hands, given, made)

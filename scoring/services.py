@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.db.models import Count, F, Max, Q, Sum
 from django.utils import timezone
 
-from crm.core.copying import blank, copy_in, copy_objects
+from crm.core.copying import blank, copy_in, copy_objects, vouched
 from crm.core.jobs import enqueue
 from crm.core.recent import recent
 from leads.conditions import facts_of, uses
@@ -324,7 +324,8 @@ def score_new(leads):
     _changed, events = _apply(leads, sheets, book.thresholds)
 
     def written():
-        copy_in(Evidence, rows)
+        with vouched({Rule: {row["rule_id"] for row in rows}}):  # the leads are of this transaction
+            copy_in(Evidence, rows)
         record_many(events)
         if Kind.IMPORTED in book.on:  # rules that look at how a lead came
             rescore_many(Lead.objects.filter(pk__in=list(sheets)))

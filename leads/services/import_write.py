@@ -303,7 +303,8 @@ class Writer:
             news = {} if more else news
             taken = left.pop(id(result.card), None) if result.state in {"created", "updated"} else None
             rows.append(self._line(result, more | ({"was": taken} if taken else {})))
-        copy_in(ImportRow, rows)
+        with vouched({}):  # the import itself is locked
+            copy_in(ImportRow, rows)
 
     def _was(self, card, done):
         if card.pk in self.made:  # all of it goes
