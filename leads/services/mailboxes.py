@@ -124,6 +124,8 @@ def way(source):
     stated, tls = source.settings, source.settings.get("tls") or "ssl"
     auth = stated.get("auth") or "password"
     inside = settings.LOCAL or bool(stated.get("inside"))
+    if not stated.get("host"):
+        raise imap.Denied(_("The server of the mailbox is not stated yet."))
     if tls == "none" and not settings.LOCAL:
         raise imap.Denied(_("Without encryption only on this machine."))
     port = adapter.number(stated, "port") if str(stated.get("port") or "").isdigit() else (993 if tls == "ssl" else 143)

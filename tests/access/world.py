@@ -57,7 +57,7 @@ def bundle(label, owner, sequence, source, merger):
         owner=owner, person=person, name=f"{mark} lead", company=company, company_name=company.name, need=f"{mark} need",
         email=f"{mark.lower()}@example.test", tags=[mark], source=source,
     )  # fmt: skip
-    deal = DealFactory(owner=owner, person=person, company=company, title=f"{mark} deal", terms=mark)
+    deal = DealFactory(owner=owner, person=person, company=company, lead=lead, title=f"{mark} deal", terms=mark)
     line = DealLine.objects.create(deal=deal, title=f"{mark} line", price=10)
     task = Task.objects.create(
         person=person, lead=lead, title=f"{mark} task", due_at=timezone.now() - timedelta(hours=1), assignee=owner
