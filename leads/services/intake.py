@@ -42,12 +42,21 @@ NORMAL = {"name": identity.person_name, "city": identity.city}
 
 
 def lock_signs(identities):
-    """Take the locks of the signs until the end of the transaction, always in one order."""
+    """Take the locks of the signs until the end of the transaction, always in one order.
+
+    Returns whether one of them is of somebody who was erased.
+    """
     words = {f"{k.kind}:{k.scope}:{k.value}" for k in identities}
     keys = sorted(int.from_bytes(hashlib.blake2b(w.encode(), digest_size=8).digest(), signed=True) for w in words)
-    if keys:
-        with connection.cursor() as cursor:
-            cursor.execute("select pg_advisory_xact_lock(k) from unnest(%s::bigint[]) k", [keys])
+    if not keys:
+        return False
+    digests = [Tombstone.digest_of(k.kind, k.value, k.scope) for k in identities]
+    sql = """
+        with held as materialized (select pg_advisory_xact_lock(k) from unnest(%s::bigint[]) k)
+        select count(*), exists (select from leads_tombstone where digest = any(%s::varchar[])) from held"""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [keys, digests])
+        return cursor.fetchone()[1]
 
 
 def _probe(identities):
@@ -170,22 +179,16 @@ class Erased(Exception):
     """This is somebody who was deleted on purpose; nothing has been written."""
 
 
-def _check_erased(identities):
-    """A sign of somebody who was erased makes no new card, unless it has become somebody else's since."""
-    digests = [Tombstone.digest_of(k.kind, k.value, k.scope) for k in identities]
-    if Tombstone.objects.filter(digest__in=digests).exists() and match(identities) is None:
-        raise Erased
-
-
 def open_lead(*, identities, by=None, **enquiry):
     """Make a lead of an enquiry, or add it to the person's open one; see ``_open``. Raises Erased.
 
-    What a colleague enters by hand is taken: they know whom they speak with.
+    A sign of somebody who was erased makes no new card, unless it has become somebody else's since. What a colleague
+    enters by hand is taken: they know whom they speak with.
     """
-    identities = list(identities)
-    if by is None:
-        _check_erased(identities)
-    return _open(identities=identities, by=by, **enquiry)
+    made = _open(identities=list(identities), by=by, **enquiry)
+    if made is None:
+        raise Erased
+    return made
 
 
 @transaction.atomic(savepoint=False)
@@ -204,14 +207,17 @@ def _open(
 ):
     """Make a lead of an enquiry, or add it to the person's open one; returns ``(lead, "lead" | "merged")``.
 
+    None, and nothing written, where it is somebody who was erased.
     ``fields``: by the names of Lead's fields; ``identities``: ``leads.identity.Known``; ``marks``: utm_* and click ids;
     ``at``: when it arrived; ``details``: goes to the interaction. Records CAPTURED or RECAPTURED, which set the
     automation going; enters the funnel and starts the clock. Human data are never overwritten.
     """
     identities, fields, at = list(identities), _normal(fields), at or timezone.now()
-    lock_signs(identities)
+    erased = lock_signs(identities)
     rows = _probe(identities)
     person, others = choose(rows, identities, fields.get("name", ""))
+    if erased and person is None and by is None:
+        return None
     company = company_named(fields.get("company_name", ""))
     origin = origin_of(marks or {}, source)
     details = {"source": source.name, **(details or {})} | ({"also": others} if others else {})

@@ -64,5 +64,6 @@ def local(url):
 def no_differences(product):
     """Every stored number equals its recount; returns the names that were recounted."""
     found = product.json("check_numbers", allowed=(0, 1))
-    assert {name: count for name, count in found.items() if count} == {}
+    wrong = {name: count for name, count in found.items() if count}
+    assert wrong == {}, wrong
     return set(found)

@@ -142,7 +142,8 @@ def reached(product, outside, rep, lead, task):
     )
     assert [row["kind"] for row in kinds] == ["call_missed", "call"]
     states = product.rows("select state from leads_submission s join leads_source o on o.id = s.source_id where o.key = 'phones' order by s.id")  # fmt: skip
-    assert [row["state"] for row in states] == ["lead", "merged", "merged", "merged", "merged"]
+    # Two reports that arrive together may be judged in any order: one of them makes the card.
+    assert sorted(row["state"] for row in states) == ["lead", "merged", "merged", "merged", "merged"]
 
 
 def heard(product, rep, stranger):
