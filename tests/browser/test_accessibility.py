@@ -12,6 +12,7 @@ from django.db.models import Count
 from deals.models import Deal
 from leads.models import Lead, Message, Source, Submission, Template
 from nurturing.models import Sequence
+from tests.browser.waiting import until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -94,7 +95,7 @@ def flaws(page, where):
 
 def faults(page, path, said, expected=200):
     answer = page.goto(path)
-    page.wait_for_function(STILL)
+    until(page, STILL)
     found = [f"{path}: {answer.status}"] if answer.status != expected else []
     if expected == 200:  # Chromium itself remarks on a refusal
         found += [f"{path}: {words}" for words in said]
@@ -153,10 +154,10 @@ def test_no_dialog_has_one(keys, look, size):
                 continue
             seen.add(kind)
             page.goto(path)
-            page.wait_for_function(STILL)
+            until(page, STILL)
             page.evaluate("href => document.querySelector(`a[data-dialog][href='${href}']`).click()", address)
             page.wait_for_selector("#dialog[open]")
-            page.wait_for_function(STILL)
+            until(page, STILL)
             page.wait_for_timeout(300)  # it fades in: colours are measured when it stands
             found += flaws(page, f"{path} → {address}")
     assert len(seen) > 15

@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.waiting import until
 from tests.factories import DealFactory, LeadFactory
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -107,7 +108,7 @@ def test_a_short_swipe_scrolls_and_moves_nothing(lead, rep, stages, open_as):
     for step in range(1, 6):
         touch(session, "touchMove", (x - 30 * step, y))
     touch(session, "touchEnd")
-    page.wait_for_function("document.querySelector('[data-board]').scrollLeft > 40")
+    until(page, "document.querySelector('[data-board]').scrollLeft > 40")
     stands_in(page, lead, stages[0])
     lead.refresh_from_db()
     assert lead.version == 0

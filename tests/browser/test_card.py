@@ -33,8 +33,8 @@ def test_a_call_with_a_next_step_takes_four_actions(lead, rep, page):
     page.click("#dialog label:has-text('Tomorrow')")
     page.click("#dialog .dialog-foot .btn-primary")
     page.locator("#lead-steps [data-row]").wait_for()
-    assert page.locator("#dialog[open]").count() == 0
-    assert page.locator("#timeline .timeline-item[data-kind=call]").count() == 1
+    expect(page.locator("#dialog[open]")).to_have_count(0)
+    expect(page.locator("#timeline .timeline-item[data-kind=call]")).to_have_count(1)
     assert list(lead.interactions.filter(kind=Kind.CALL).values_list("details__result", flat=True)) == ["no_answer"]
     assert lead.tasks.open().count() == 1
 
@@ -62,7 +62,7 @@ def test_a_field_is_edited_in_place_by_keyboard(lead, rep, page):
     page.keyboard.type("1 500 000")
     page.keyboard.press("Enter")
     page.locator("#fact-budget .fact-value").wait_for()
-    assert "1 of 4" in page.inner_text("#lead-qualified")
+    expect(page.locator("#lead-qualified")).to_contain_text("1 of 4")
     page.click("#fact-need .fact-add")
     page.locator("#fact-need textarea:focus").wait_for()
     page.keyboard.press("Escape")
@@ -81,4 +81,4 @@ def test_hostile_texts_never_run_on_the_card(rep, page):
     page.keyboard.press("Escape")
     page.hover("#lead-head h1")
     assert page.evaluate("window.ran") is None
-    assert page.inner_text("#lead-head h1") == hostile
+    expect(page.locator("#lead-head h1")).to_have_text(hostile)

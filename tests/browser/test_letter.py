@@ -1,8 +1,11 @@
 """A client's letter on the card: what would act in it does not, what would be loaded from elsewhere is not."""
 
+import re
+
 import pytest
 from django.core.files.base import ContentFile
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from leads.capture.letter_html import safe
 from leads.models import IncomingLetter, Kind, LetterFile
@@ -50,15 +53,15 @@ def test_nothing_acts_and_nothing_is_loaded_from_elsewhere(open_as, rep, letter,
     page.click(f'a[href="/letters/{letter.pk}/"]')
     frame = page.frame_locator("iframe.letter-frame")
     frame.locator("b").wait_for()
-    assert frame.locator("b").inner_text() == "смету"
+    expect(frame.locator("b")).to_have_text("смету")
     page.wait_for_timeout(500)
     assert page.evaluate("window.evil") is None
     assert [url for url in asked if not url.startswith(live_server.url)] == []
     assert frame.locator("body").locator("form, script, iframe, svg, style, link, base").count() == 0
-    assert frame.locator('img[src^="data:image/png"]').count() == 1
+    expect(frame.locator('img[src^="data:image/png"]')).to_have_count(1)
     page.screenshot(path=str(tmp_path / "letter.png"))  # looked at by people
     page.click('a[href$="pictures=1"]')
-    page.wait_for_function("document.querySelector('iframe.letter-frame')?.src.includes('pictures=1')")
+    expect(page.locator("iframe.letter-frame")).to_have_attribute("src", re.compile("pictures=1"))
     page.wait_for_timeout(500)
     assert [url for url in asked if not url.startswith(live_server.url)] == ["https://track.example/pixel.gif"]
     with page.expect_download() as download:
