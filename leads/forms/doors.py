@@ -178,8 +178,9 @@ class CodeForm(forms.ModelForm):
         fields = ["code", "partner", "client", "reward"]
         help_texts = {"code": _("Small letters, digits, hyphens; empty: we make one.")}
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args, user, **kwargs):
         super().__init__(*args, **kwargs)
+        self.user = user
         self.fields["code"].required = False
 
     def clean_code(self):
@@ -190,7 +191,7 @@ class CodeForm(forms.ModelForm):
 
     def clean_client(self):
         pk = self.cleaned_data["client"]
-        person = Person.objects.filter(pk=pk).first() if pk else None
+        person = Person.objects.visible_to(self.user).filter(pk=pk).first() if pk else None
         if pk and person is None:
             raise ValidationError(_("There is no such person."))
         return person

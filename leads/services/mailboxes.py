@@ -59,6 +59,11 @@ def enqueue_polls():
             enqueue(POLL, pk)
 
 
+def enqueue_poll(source):
+    """Read this mailbox now: by the worker, not in somebody's request."""
+    enqueue(POLL, source.pk)
+
+
 def poll_job(pk, run):
     """Read one mailbox; what does not open is tried again, seldomer and seldomer."""
     source = mailboxes().filter(pk=pk).first()

@@ -4,12 +4,12 @@ import secrets
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.urls import reverse
 
 from crm.core.models import AuditEntry
-from leads.models import Referral, ReferralCode, Status
+from leads.models import Person, Referral, ReferralCode, Status
 
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without letters that are read as others
 
@@ -20,11 +20,15 @@ def make(*, by, code="", partner="", person=None, reward=""):
     return ReferralCode.objects.create(code=code, partner=partner, person=person, reward=reward, created_by=by)
 
 
-def report():
-    """Codes with how many leads each brought, how many of them became clients, how many rewards are due."""
+def report(user):
+    """Codes with how many leads each brought, how many of them became clients, how many rewards are due.
+
+    ``is_known``: whether the user may see the client whose code it is.
+    """
+    known = Exists(Person.objects.visible_to(user).filter(pk=OuterRef("person")))
     won = Q(referrals__lead__status=Status.CONVERTED)
     return ReferralCode.objects.select_related("person").annotate(
-        brought=Count("referrals"), won=Count("referrals", filter=won),
+        is_known=known, brought=Count("referrals"), won=Count("referrals", filter=won),
         due=Count("referrals", filter=won & Q(referrals__rewarded_at=None)),
     ).order_by("-brought", "code")  # fmt: skip
 

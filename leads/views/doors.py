@@ -157,14 +157,14 @@ def codes(request, key):
     source = _source(key, ["referral"])
     if request.method == "POST" and request.POST.get("given"):
         return _rewarded(request, source)
-    form = CodeForm(_sent(request))
+    form = CodeForm(_sent(request), user=request.user)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         made = referrals.make(
             by=request.user, code=data["code"], partner=data["partner"], person=data["client"], reward=data["reward"]
         )
         return away(request, reverse("leads:source_codes", args=[key]), _("The code %s is ready.") % made.code)
-    rows = [(code, referrals.link(source, code)) for code in referrals.report()[:500]]
+    rows = [(code, referrals.link(source, code)) for code in referrals.report(request.user)[:500]]
     return _page(request, "leads/source_codes.html", source, {"form": form, "rows": rows}, invalid=bool(form.errors))
 
 

@@ -3,7 +3,7 @@
 import base64
 
 from django.core.exceptions import PermissionDenied
-from django.http import FileResponse, Http404, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.html import escape
 from django.utils.translation import gettext as _
@@ -14,6 +14,7 @@ from leads import imap
 from leads.capture.letter_html import has_pictures, with_pictures_of
 from leads.models import IncomingLetter, Lead, LetterFile, MailFolder, Source
 from leads.services import mailboxes
+from leads.views import answers
 from leads.views.receipts import readers
 
 SANDBOX = "default-src 'none'; sandbox"
@@ -84,11 +85,7 @@ def file(request, pk):
         opened = row.file.open("rb")
     except FileNotFoundError:
         raise Http404 from None
-    response = FileResponse(opened, as_attachment=True, filename=row.name, content_type="application/octet-stream")
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Content-Security-Policy"] = SANDBOX
-    response["Cache-Control"] = "private, no-store"
-    return response
+    return answers.download(opened, row.name)
 
 
 @require_http_methods(["GET", "POST"])
@@ -102,10 +99,8 @@ def mailbox(request, key):
             raise PermissionDenied(_("Only administrators look into mailboxes."))
         try:
             context["seen"] = mailboxes.check(source)
-            mailboxes.poll(source, seconds=10)
+            mailboxes.enqueue_poll(source)
         except (imap.Broken, imap.Denied) as error:
             context["error"] = str(error)
-        except mailboxes.Busy:
-            context["error"] = _("The mailbox is being read at this moment.")
     context["folders"] = MailFolder.objects.filter(source=source).order_by("name")
     return render(request, "leads/_mailbox_state.html", context)

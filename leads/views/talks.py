@@ -4,7 +4,7 @@ import re
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import FileResponse, Http404, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -16,8 +16,6 @@ from leads.outbound import telegram
 from leads.services import dialogue, talk_news, talks
 from leads.views import answers
 from leads.views.card import address, seen, worked
-
-SANDBOX = "sandbox; default-src 'none'"
 
 
 def _one(request, lead, pk):
@@ -120,9 +118,4 @@ def file(request, pk):
         opened = row.file.open("rb")
     except FileNotFoundError:
         raise Http404 from None
-    name = row.name or f"{row.kind}-{row.pk}"
-    response = FileResponse(opened, as_attachment=True, filename=name, content_type="application/octet-stream")
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Content-Security-Policy"] = SANDBOX
-    response["Cache-Control"] = "private, no-store"
-    return response
+    return answers.download(opened, row.name or f"{row.kind}-{row.pk}")

@@ -11,8 +11,20 @@ from django.utils import timezone
 
 from crm.core.jobs import drain
 from crm.core.models import Job
-from leads.models import Confirmation, Interaction, Lead, Message, Person, Referral, Registration, Source, Submission
+from leads.models import (
+    Confirmation,
+    Interaction,
+    Lead,
+    Message,
+    Person,
+    Referral,
+    ReferralCode,
+    Registration,
+    Source,
+    Submission,
+)
 from leads.services import confirmations
+from tests.factories import LeadFactory
 from tests.leads.capture.conftest import make_source
 
 
@@ -205,7 +217,7 @@ def friends(funnels):
 
 
 def test_a_link_carries_its_code_to_the_card(friends, client, post, signed_in, head):
-    referrer = Person.objects.create(name="Вера")
+    referrer = Person.objects.create(name="Вера", owner=head)
     signed_in(head).post("/sources/friends/codes/", {"code": "vera", "client": referrer.pk, "reward": "5 %"})
     there = client.get("/r/friends/vera/")["Location"]
     assert there.startswith("/f/friends/?ref=vera&utm_source=referral")
@@ -224,6 +236,14 @@ def test_a_link_carries_its_code_to_the_card(friends, client, post, signed_in, h
     assert "Вера" in page and "5 %" in page
     signed_in(head).post("/sources/friends/codes/", {"given": "vera"})
     assert Referral.objects.filter(rewarded_at=None).count() == 0
+
+
+def test_a_client_of_another_team_is_not_named(friends, signed_in, head, outsider):
+    client = LeadFactory(owner=outsider, name="Тайный Гость").person
+    assert signed_in(head).post("/sources/friends/codes/", {"client": client.pk}).status_code == 422
+    ReferralCode.objects.create(code="theirs", person=client)
+    page = signed_in(head).get("/sources/friends/codes/").content.decode()
+    assert "theirs" in page and client.name not in page and f"/people/{client.pk}/" not in page
 
 
 def test_an_unknown_code_is_an_enquiry_all_the_same(friends, post):
