@@ -55,6 +55,8 @@ app.conf.update(
     task_queues=[Queue(name) for name in QUEUES],
     task_default_queue="live",
     beat_schedule={"tick": {"task": "crm.tick", "schedule": 20.0, "args": [0], "options": {"expires": 20}}},
+    # Or Celery closes the connection after every task, and each begins with a new backend that has planned nothing.
+    CELERY_DB_REUSE_MAX=1000,
     worker_hijack_root_logger=False,  # LOGGING of the settings stands: one line a record
 )
 app.autodiscover_tasks()

@@ -104,9 +104,14 @@ def job(name, *, queue="live", atomic=True, on_dead=None):
 
 
 def _sign(queue):
-    """Now and then, and always before its first work, a worker notes that it takes work of this queue."""
+    """Now and then, and always before its first work, a worker notes that it takes work of this queue.
+
+    And sees to it that its connection, kept for thousands of jobs, is not one to a server that has gone since.
+    """
     now = time.monotonic()
     if now - _signed.get(queue, float("-inf")) > SIGN:
+        if connection.connection is not None and not connection.is_usable():
+            connection.close()
         beat(f"worker {queue}")
         _signed[queue] = now
 
