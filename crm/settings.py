@@ -79,7 +79,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.postgres",
-    "axes",
+    "crm.core.apps.SignInsConfig",
     "csp",
     "crispy_forms",
     "django_filters",
@@ -193,6 +193,7 @@ AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_TEMPLATE = "registration/locked.html"
 AXES_HTTP_RESPONSE_CODE = 429
 AXES_ENABLE_ACCESS_FAILURE_LOG = True
+AXES_ENABLE_ADMIN = False  # its tables are shown by crm.core.admin_sign_ins
 
 # --- Transport and headers -------------------------------------------------------------------------------------------
 SECURE_CONTENT_TYPE_NOSNIFF = True

@@ -54,6 +54,7 @@ class Debt(models.Model):
     given = models.PositiveIntegerField(default=0)
 
     class Meta:
+        verbose_name, verbose_name_plural = _("fairness counter"), _("fairness counters")
         constraints = [models.UniqueConstraint(fields=["rule", "user"], name="routing_debt_once")]
 
     def __str__(self):
@@ -70,6 +71,7 @@ class DebtEntry(models.Model):
     at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        verbose_name, verbose_name_plural = _("fairness booking"), _("fairness ledger")
         constraints = [models.UniqueConstraint(fields=["assignment", "user"], name="routing_debtentry_once")]
         indexes = [models.Index(fields=["rule", "user"], name="routing_debtentry_rule")]
 

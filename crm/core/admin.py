@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from crm.core import (
     admin_funnel,  # noqa: F401 - pipelines and reasons
+    admin_sign_ins,  # noqa: F401 - who signed in, who is locked out
     jobs,
 )
 from crm.core.admin_base import ReadOnlyAdmin
@@ -171,12 +172,31 @@ class ApiKeyAdmin(admin.ModelAdmin):
         return self.message_user(request, text % token, messages.WARNING)
 
 
+class JobKind(admin.SimpleListFilter):
+    title, parameter_name = gettext_lazy("to do"), "task"
+
+    def lookups(self, request, model_admin):
+        return sorted(Job.TITLES.items(), key=lambda pair: str(pair[1]))
+
+    def queryset(self, request, queryset):
+        return queryset.filter(task=self.value()) if self.value() else queryset
+
+
 @admin.register(Job)
 class JobAdmin(ReadOnlyAdmin):
-    list_display = ["task", "ref", "queue", "due_at", "attempts", "crashes", "dead", "error"]
-    list_filter = ["dead", "queue", "task"]
+    list_display = ["title", "why", "due_at", "attempts", "crashes", "dead", "queue"]
+    list_filter = ["dead", "queue", JobKind]
     search_fields = ["=ref"]
+    fields = ["title", "ref", "task", "queue", "due_at", "attempts", "crashes", "dead", "error", "created_at"]
     actions = ["replay"]
+
+    @admin.display(description=gettext_lazy("to do"), ordering="task")
+    def title(self, job):
+        return job.title
+
+    @admin.display(description=gettext_lazy("what happened"))
+    def why(self, job):
+        return job.why
 
     @admin.action(description=gettext_lazy("Run again"), permissions=["view"])
     def replay(self, request, queryset):
@@ -185,8 +205,38 @@ class JobAdmin(ReadOnlyAdmin):
         self.message_user(request, text % {"count": count}, messages.SUCCESS)
 
 
+ACTIONS = {  # what the log of actions knows
+    "export": gettext_lazy("rows were exported"),
+    "import": gettext_lazy("a list was imported or taken back"),
+    "person_erased": gettext_lazy("a client was erased"),
+    "receipt_forced": gettext_lazy("a refused receipt was made a lead"),
+    "receipt_replayed": gettext_lazy("a receipt was read again"),
+    "receipts_replayed": gettext_lazy("receipts were read again"),
+    "referral_rewarded": gettext_lazy("a recommendation was rewarded"),
+    "source_added": gettext_lazy("a source was added"),
+    "source_changed": gettext_lazy("a source was changed"),
+    "source_secret_changed": gettext_lazy("the secret of a source was changed"),
+    "webhook_set": gettext_lazy("a messenger was told where to send"),
+}
+
+
+class ActionKind(admin.SimpleListFilter):
+    title, parameter_name = gettext_lazy("action"), "action"
+
+    def lookups(self, request, model_admin):
+        return ACTIONS.items()
+
+    def queryset(self, request, queryset):
+        return queryset.filter(action=self.value()) if self.value() else queryset
+
+
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
-    list_display = ["at", "user", "action", "subject"]
-    list_filter = ["action"]
+    list_display = ["at", "user", "what", "subject"]
+    list_filter = [ActionKind]
     list_select_related = ["user"]
+    fields = ["at", "user", "what", "subject", "details"]
+
+    @admin.display(description=gettext_lazy("action"))
+    def what(self, entry):
+        return ACTIONS.get(entry.action, entry.action)

@@ -6,6 +6,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from crm.core.admin_base import ReadOnlyAdmin
+from crm.core.naming import COLUMNS
 from leads.forms.letters import TemplateForm
 from leads.models import Message, Suppression, Template
 
@@ -25,10 +26,14 @@ class TemplateAdmin(admin.ModelAdmin):
 
 @admin.register(Message)
 class MessageAdmin(ReadOnlyAdmin):
-    list_display = ["subject", "to", "kind", "state", "reason_text", "created_at", "page"]
+    list_display = ["subject", "to", "kind", "state", "why", "created_at", "page"]
     list_filter = ["state", "kind"]
     search_fields = ["to", "subject"]
-    fields = ["subject", "sender", "to", "kind", "state", "reason_text", "text", "created_at", "claimed_at", "sent_at"]
+    fields = ["subject", "sender", "to", "kind", "state", "why", "text", "created_at", "claimed_at", "sent_at"]
+
+    @admin.display(description=COLUMNS["why"])
+    def why(self, message):
+        return message.reason_text
 
     @admin.display(description=_("letter"))
     def page(self, message):
