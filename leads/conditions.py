@@ -13,6 +13,10 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
+from leads.models import Band, Qualification
+from leads.models.intake import Channel
+from leads.story import CALL_RESULTS
+
 NUMBERS = {"budget", "company_size", "score", "fit", "engagement", "qualification", "enquiries"}
 FIELDS = {
     "name": gettext_lazy("name"),
@@ -61,7 +65,13 @@ OPS = {
     "filled": gettext_lazy("is filled in"),
     "empty": gettext_lazy("is empty"),
 }
-
+# Fields whose values are known: what is stored → what people read and write.
+VALUES = {
+    "band": dict(Band.choices),
+    "channel": dict(Channel.choices),
+    "qualification": {str(value): label for value, label in Qualification.choices},
+    "result": CALL_RESULTS,
+}
 
 # Facts that follow from the points; a scoring rule that looked at them would chase its own tail.
 OF_SCORE = {"band", "score", "fit", "engagement", "qualification"}
@@ -89,6 +99,19 @@ def fold(value):
 @functools.lru_cache(10_000)  # the words of rules, cities and sources come again with every lead
 def _folded(text):
     return text.strip().casefold().replace("ё", "е")
+
+
+def said(field, value):
+    """A stored value as people read it."""
+    return str(VALUES.get(field, {}).get(str(value), value))
+
+
+def meant(field, word):
+    """What is stored for a word that somebody wrote: the value of that name, else the word itself."""
+    for value, label in VALUES.get(field, {}).items():
+        if fold(word) in (fold(label), fold(value)):
+            return value
+    return word
 
 
 def _number(value):
@@ -129,9 +152,13 @@ def holds(test, facts):
 
 
 def in_words(test):
-    value = test.get("value")
-    shown = ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
-    return _in_words(get_language(), test["field"], test["op"], shown)
+    field, value = test["field"], test.get("value")
+    return _in_words(get_language(), field, test["op"], "" if value is None else _shown(field, value))
+
+
+def _shown(field, value):
+    several = isinstance(value, list | tuple | set)
+    return ", ".join(said(field, one) for one in value) if several else said(field, value)
 
 
 @functools.lru_cache(2000)
@@ -147,8 +174,8 @@ def all_in_words(condition):
 
 def failure_in_words(test, have):
     """Which test failed and what the lead has instead, in the active language."""
-    shown = ", ".join(map(str, have)) if isinstance(have, list | tuple | set) else have
-    return _("%(test)s — here: %(have)s") % {"test": in_words(test), "have": "—" if shown in (None, "") else shown}
+    shown = "—" if have in (None, "", [], (), set()) else _shown(test["field"], have)
+    return _("%(test)s — here: %(have)s") % {"test": in_words(test), "have": shown}
 
 
 def check(condition, facts):
@@ -220,6 +247,16 @@ def _validate_test(test, fields):
         raise ValidationError(_("“%s” needs a number.") % in_words(test))
     if op not in {"filled", "empty"} and not any(_words(value)):
         raise ValidationError(_("“%s” needs a value.") % in_words(test))
+    if op in {"eq", "ne", "in", "not_in"} and field in VALUES:
+        _validate_words(field, value if isinstance(value, list) else [value])
+
+
+def _validate_words(field, values):
+    known = VALUES[field]
+    for value in values:
+        if str(value) not in known:
+            names = {"value": value, "names": ", ".join(map(str, known.values()))}
+            raise ValidationError(_("There is no “%(value)s” here; there are: %(names)s.") % names)
 
 
 PLAIN = (

@@ -2,71 +2,24 @@
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
-from leads import conditions
+from leads.forms.conditions import ConditionField, ConditionWidget
 from leads.models import Template
 from nurturing.models import Sequence, Step
 
-MANY = {"in", "not_in"}
-
-
-class TestForm(forms.Form):
-    """One test of a condition: field, comparison, value."""
-
-    __test__ = False  # not a test of ours
-
-    field = forms.ChoiceField(required=False, label=_("Field"))
-    op = forms.ChoiceField(required=False, label=_("Comparison"))
-    value = forms.CharField(required=False, max_length=500, label=_("Value"))
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.fields["field"].choices = [("", "—"), *((k, capfirst(v)) for k, v in conditions.FIELDS.items())]
-        self.fields["op"].choices = list(conditions.OPS.items())
-
-    def as_test(self):
-        """The test as conditions keep it; None for an empty row."""
-        data = self.cleaned_data
-        if not data.get("field"):
-            return None
-        value = data.get("value", "").strip()
-        if data["op"] in MANY:
-            value = [word.strip() for word in value.split(",") if word.strip()]
-        return {"field": data["field"], "op": data["op"], "value": value}
-
-
-TestFormSet = forms.formset_factory(TestForm, extra=2, max_num=20, absolute_max=20)
-
-
-def tests_of(condition):
-    """Initial values of the rows for a stored condition."""
-    for test in condition or []:
-        value = test.get("value")
-        yield {**test, "value": ", ".join(map(str, value)) if isinstance(value, list) else value}
-
 
 class SequenceForm(forms.ModelForm):
+    condition = ConditionField(
+        widget=ConditionWidget(least=2, spare=2),
+        label=_("Which leads: all of these hold"),
+        help_text=_("Several values are parted by commas. Without conditions every new lead is enrolled."),
+    )
+
     class Meta:
         model = Sequence
-        fields = ["name", "enrols_by_rule"]
+        fields = ["name", "enrols_by_rule", "condition"]
         widgets = {"enrols_by_rule": forms.CheckboxInput(attrs={"class": "switch"})}
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        condition = self.instance.condition if self.instance.pk else []
-        data = self.data if self.is_bound else None
-        self.tests = TestFormSet(data, prefix="test", initial=list(tests_of(condition)))
-
-    def clean(self):
-        data = super().clean()
-        if not self.tests.is_valid():
-            raise ValidationError(_("Check the condition."))
-        condition = [test for row in self.tests if row.is_valid() and (test := row.as_test())]
-        conditions.validate(condition)
-        self.instance.condition = condition
-        return data
 
 
 class StepForm(forms.ModelForm):

@@ -5,6 +5,10 @@ Django draws an input by two templates and a select by two more for each option;
 
 from django.forms.renderers import TemplatesSetting
 from django.utils.html import conditional_escape
+from django.utils.translation import gettext_lazy
+
+DASHES = "---------"  # what Django says where nothing is chosen
+NOTHING = gettext_lazy("not chosen")
 
 
 class Renderer(TemplatesSetting):
@@ -25,6 +29,10 @@ def _text(value):
     return conditional_escape(value if isinstance(value, str) else str(value))
 
 
+def _label(label):
+    return _text(NOTHING if label == DASHES else label)
+
+
 def _input(widget):
     value = "" if widget["value"] is None else f' value="{_text(widget["value"])}"'
     return f'<input type="{widget["type"]}" name="{_text(widget["name"])}"{value}{_attrs(widget["attrs"])}>'
@@ -37,7 +45,7 @@ def _select(widget):
 
 def _group(name, options):
     drawn = "".join(
-        f'\n  <option value="{_text(option["value"])}"{_attrs(option["attrs"])}>{_text(option["label"])}</option>'
+        f'\n  <option value="{_text(option["value"])}"{_attrs(option["attrs"])}>{_label(option["label"])}</option>'
         for option in options
     )
     return f'\n  <optgroup label="{_text(name)}">{drawn}\n  </optgroup>' if name else drawn

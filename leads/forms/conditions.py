@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from leads.conditions import CUSTOM, EVENT_FIELDS, FIELDS, OPS, validate
+from leads.conditions import CUSTOM, EVENT_FIELDS, FIELDS, OPS, meant, said, validate
 
 SPARE = 3  # empty rows below those in use; saving gives new ones
 LEAST = 5
@@ -17,15 +17,16 @@ class ConditionWidget(forms.Widget):
 
     template_name = "leads/widgets/condition.html"
 
-    def __init__(self, *, event=False, without=frozenset(), attrs=None):
+    def __init__(self, *, event=False, without=frozenset(), least=LEAST, spare=SPARE, attrs=None):
         super().__init__(attrs)
+        self.least, self.spare = least, spare
         fields = FIELDS | (EVENT_FIELDS if event else {})
         self.fields = [(name, label) for name, label in fields.items() if name not in without]
 
     def get_context(self, name, value, attrs):
         context = super().get_context(name, value, attrs)
         rows = value if isinstance(value, list) else []
-        count = max(LEAST, len(rows) + SPARE)
+        count = max(self.least, len(rows) + self.spare)
         context["widget"]["rows"] = [
             self._row(name, n, rows[n] if n < len(rows) and isinstance(rows[n], dict) else {}) for n in range(count)
         ]
@@ -41,7 +42,7 @@ class ConditionWidget(forms.Widget):
             "name": f"{name}-{number}",
             "fields": [(key, label, key == field) for key, label in fields],
             "ops": [(key, label, key == test.get("op")) for key, label in OPS.items()],
-            "value": ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else value,
+            "value": ", ".join(said(field, one) for one in _several(value)),
         }
 
     def value_from_datadict(self, data, files, name):
@@ -60,8 +61,9 @@ class ConditionWidget(forms.Widget):
         if op in {"filled", "empty"}:
             return {"field": field, "op": op}
         if op in SEVERAL:
-            return {"field": field, "op": op, "value": [part.strip() for part in value.split(",") if part.strip()]}
-        return {"field": field, "op": op, "value": value}
+            parts = [part.strip() for part in value.split(",") if part.strip()]
+            return {"field": field, "op": op, "value": [meant(field, part) for part in parts]}
+        return {"field": field, "op": op, "value": meant(field, value)}
 
     def value_omitted_from_data(self, data, files, name):
         return f"{name}-0-field" not in data
@@ -71,6 +73,10 @@ class ConditionWidget(forms.Widget):
 
     def use_required_attribute(self, initial):
         return False
+
+
+def _several(value):
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 class ConditionField(forms.Field):
