@@ -21,7 +21,7 @@ PERIODS = {
     "365": gettext_lazy("Year"),
     "month": gettext_lazy("This month"),
     "next": gettext_lazy("Next 90 days"),
-    "custom": gettext_lazy("Own dates"),
+    "custom": gettext_lazy("Chosen dates"),
 }
 
 
