@@ -13,6 +13,8 @@ and, where its provider asks for it,
 - ``SETTINGS``: name → Setting, the fields of its set-up page; ``check_settings(settings)``: raises ValidationError;
 - ``COMMON``: which settings of any source its set-up page shows: origins, redirect, answer, mapping;
 - ``METHODS``: what it takes besides POST; a GET's query is read as if it were a posted form;
+- ``SEVERAL``: one body may bring several enquiries (leads.capture.several), each a receipt of its own; its ``read``
+  takes the path of the ``part`` as well;
 - ``read(content_type, raw) -> Body`` instead of ``base.parse_body``;  ``MAX_BODY``: bytes;
 - ``handshake(envelope, source) -> Reply | None``: answers a provider's check of the address; nothing is stored then;
 - ``reply(envelope, source) -> Reply | None``: what the provider wants to hear once the receipt is stored;

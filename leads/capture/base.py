@@ -168,11 +168,14 @@ def body_kind(content_type, raw):
     raise Refused(415, "unparseable", _("This type of content is not taken: %s") % (kind[:80] or "—"))
 
 
-def parse_body(content_type, raw):
-    """The Body of a request; raises Refused (400, 415, 422) saying what is wrong and where."""
+def parse_body(content_type, raw, one=None):
+    """The Body of a request; raises Refused (400, 415, 422) saying what is wrong and where.
+
+    ``one``: takes of a JSON value what is one of its several enquiries (leads.capture.several).
+    """
     kind = body_kind(content_type, raw)
     if kind == JSON:
-        return _json_body(content_type, raw)
+        return _json_body(content_type, raw, one)
     return _multipart_body(content_type, raw) if kind == MULTIPART else _form_body(content_type, raw)
 
 
@@ -297,11 +300,13 @@ def read_json(raw, declared=""):
         raise Refused(400, "unparseable", _("Nested too deep.")) from None
 
 
-def _json_body(content_type, raw):
+def _json_body(content_type, raw, one=None):
     payload, warnings = read_json(raw, charset_of(content_type))
     if not isinstance(payload, Mapping | list):
         raise Refused(422, "invalid", _("One enquiry is one JSON object."))
-    return Body(_collect(flatten(payload)), warnings=warnings, payload=payload)
+    payload = one(payload) if one else payload
+    alone = isinstance(payload, list) and len(payload) == 1 and isinstance(payload[0], Mapping)
+    return Body(_collect(flatten(payload[0] if alone else payload)), warnings=warnings, payload=payload)
 
 
 def flatten(payload):

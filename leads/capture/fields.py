@@ -65,7 +65,8 @@ PROTECTED = frozenset(
 )
 CONTAINERS = frozenset(
     "contact contacts lead client customer data fields field form person answers answers_map payload body request "
-    "user values properties attributes".split()
+    "user values properties attributes leads enquiries inquiries submissions applications records rows results entries "
+    "requests лиды заявки обращения".split()
 )
 TARGETS = sorted({*ALIASES, *MARKS})  # what a mapping may point at, besides custom.<name> and "-" (ignored)
 WIDTHS = {

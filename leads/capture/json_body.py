@@ -4,14 +4,23 @@ A sender proves itself by ``X-Signature`` (hex HMAC-SHA256 of the raw body) or `
 a source of this kind takes nothing without a secret.
 """
 
+from functools import partial
+
 from django.utils.translation import gettext_lazy as _
 
-from leads.capture.base import check_secret
+from leads.capture.base import check_secret, parse_body
 from leads.capture.fields import extract
+from leads.capture.several import EACH, alone
 
 LABEL = _("JSON")
 NEEDS_SECRET = True
 COMMON = ("origins", "answer", "mapping")
+SEVERAL = True
+SETTINGS = {"each": EACH}
+
+
+def read(content_type, raw, part=""):
+    return parse_body(content_type, raw, partial(alone, path=part) if part else None)
 
 
 def verify(envelope, source, body):

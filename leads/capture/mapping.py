@@ -9,6 +9,7 @@ does not matter.
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _now
@@ -31,12 +32,13 @@ from leads.capture.base import (
 )  # fmt: skip
 from leads.capture.fields import ALIASES, MARKS, TARGETS, extract, fold, mapping_of
 from leads.capture.reading import FORMATS, readable
+from leads.capture.several import BESIDE, EACH, LABELS, VALUES, only
 from leads.models.intake import Channel
 
 LABEL = _("Any provider, by mapping")
 NEEDS_SECRET = True
 CHANNEL = Channel.SITE
-TAKES_ALL = True
+TAKES_ALL = SEVERAL = True
 METHODS = ("GET",)
 COMMON = ("origins",)
 PROOFS = (
@@ -74,10 +76,8 @@ SETTINGS = {
         _("Fields that are not mapped"), kind="choice",
         choices=(("", _("take those we know by name, keep the others with the card")), ("ignore", _("leave out"))),
     ),
+    "each": EACH,
 }  # fmt: skip
-LABELS = ("key", "code", "slug", "column_id", "column_name", "name", "field", "label", "title", "question", "id")
-VALUES = ("value", "values", "answer", "answers", "string_value", "text", "content", "val")
-BESIDE = {"type", "ref", "required", "position", "order"}  # what may stand in a named value without being told
 ONE = {*ALIASES} - {"phone", "email", "tags", "telegram", "whatsapp", "vk", "external_id", "need", "consent"}
 
 
@@ -158,13 +158,11 @@ def _given(envelope, body, proof, name):
 # --- The body ---------------------------------------------------------------------------------------------------------
 
 
-def read(content_type, raw):
-    """The Body with lists of named values and JSON within fields spread out."""
-    body = parse_body(content_type or FORM if raw[:1] not in (b"{", b"[") else content_type, raw)
-    fields = body.fields
-    if isinstance(body.payload, list) and len(body.payload) == 1:
-        fields = {path.partition(".")[2] or path: values for path, values in fields.items()}
-    fields = _by_name(_spread(fields))
+def read(content_type, raw, part=""):
+    """The Body with lists of named values and JSON within fields spread out; ``part``: of several enquiries."""
+    one = partial(only, path=part) if part else None
+    body = parse_body(content_type or FORM if raw[:1] not in (b"{", b"[") else content_type, raw, one)
+    fields = _by_name(_spread(body.fields))
     if len(fields) > MAX_FIELDS:
         raise Refused(400, "unparseable", _now("More than %d fields.") % MAX_FIELDS)
     return Body(fields, body.files, body.warnings, body.payload)

@@ -8,6 +8,7 @@ from leads.capture.fields import MARKS, TARGETS
 from leads.capture.form_items import FIELDS, MAX_ITEMS, MAX_OPTIONS, TYPES
 from leads.capture.mapping import suggestion
 from leads.capture.reading import FORMATS
+from leads.capture.several import ONE
 from leads.models import Person, ReferralCode
 
 OURS = {
@@ -86,8 +87,10 @@ def _targets():
 class MappingForm(forms.Form):
     """A row for each path of a receipt: what it is, and how it is written; values that stand for all enquiries."""
 
-    def __init__(self, data=None, *, fields, settings):
+    def __init__(self, data=None, *, fields, settings, lists=()):
         super().__init__(data)
+        if lists:
+            self._each(lists, str(settings.get("each") or ""))
         self.paths = list(fields.items())[:200]
         stated, formats = settings.get("mapping") or {}, settings.get("formats") or {}
         for number, (path, _values) in enumerate(self.paths):
@@ -98,6 +101,13 @@ class MappingForm(forms.Form):
                 choices=[("", "—"), *_targets()[3:]], required=False, initial=name, label=_("Field")
             )
             self.fields[f"v{number}"] = forms.CharField(required=False, initial=value, max_length=500, label=_("Value"))
+
+    def _each(self, lists, stated):
+        choices = [("", _("known by the names")), (ONE, _("no, always one")), *((path, path) for path in lists)]
+        choices += [(stated, stated)] if stated not in dict(choices) else []
+        self.fields["each"] = forms.ChoiceField(
+            choices=choices, required=False, initial=stated, label=_("Several enquiries in one body, in the list")
+        )
 
     def _row(self, number, path, target, form):
         own = target.removeprefix("custom.") if target.startswith("custom.") else ""
@@ -137,6 +147,7 @@ class MappingForm(forms.Form):
         rows = range(CONSTANTS)
         constants = {data[f"k{n}"]: data[f"v{n}"] for n in rows if data[f"k{n}"] and data[f"v{n}"].strip()}
         stated = {"mapping": mapping, "formats": formats, "constants": constants}
+        stated |= {"each": data["each"]} if "each" in data else {}
         kept = {name: value for name, value in settings.items() if name not in stated}
         return kept | {name: value for name, value in stated.items() if value}
 

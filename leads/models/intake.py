@@ -149,6 +149,10 @@ class Submission(models.Model):
     content_type = models.CharField(max_length=200, blank=True)
     headers = models.JSONField(default=dict)
     body = models.BinaryField()
+    # One of several enquiries that a body brought: where it stands there (``leads.3``), and the receipt that holds the
+    # body, where it is another one.
+    part = models.CharField(max_length=200, blank=True, default="", db_default="")
+    whole = models.ForeignKey("self", models.CASCADE, null=True, related_name="parts", db_index=False)
     sha256 = models.CharField(max_length=64)
     idempotency_key = models.CharField(max_length=128, null=True)
     ip_hash = models.CharField(max_length=32, blank=True)
@@ -177,6 +181,7 @@ class Submission(models.Model):
             models.Index(fields=["state", "-id"], name="leads_submission_state"),
             models.Index(fields=["lead"], name="leads_submission_lead"),
             models.Index(fields=["received_at"], name="leads_submission_at"),
+            models.Index(fields=["whole"], name="leads_submission_whole", condition=models.Q(whole__isnull=False)),
         ]
 
     def __str__(self):
@@ -190,7 +195,7 @@ class Touch(models.Model):
     lead = models.ForeignKey("leads.Lead", models.CASCADE, related_name="touches", db_index=False)
     submission = models.OneToOneField(Submission, models.SET_NULL, null=True)
     at = models.DateTimeField(db_default=Now())
-    origin = models.ForeignKey(Origin, models.PROTECT, null=True)
+    origin = models.ForeignKey(Origin, models.PROTECT, null=True, db_index=False)
     marks = models.JSONField(default=dict)  # utm_*, gclid, yclid, fbclid, referrer, landing: as received
 
     class Meta:

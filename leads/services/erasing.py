@@ -18,7 +18,7 @@ from leads.models import (
     Submission,
     Tombstone,
 )
-from leads.services import letter_files
+from leads.services import letter_files, parts
 
 PERSON = {"name": "", "job_title": "", "city": "", "birthday": None, "sex": "", "preferences": "", "company": None}
 LEAD = {
@@ -39,7 +39,10 @@ def erase(person, *, by):
     Lead.objects.filter(person=person).update(**LEAD)
     Interaction.objects.filter(person=person).update(text="", details={})
     Message.objects.filter(person=person).update(to="", subject="", text="", html="")
-    Submission.objects.filter(person=person).update(body=b"", parsed=None, headers={}, sha256="")
+    receipts = Submission.objects.filter(person=person)
+    parts.forget(receipts)
+    receipts.filter(part="").update(body=b"")
+    receipts.update(parsed=None, headers={}, sha256="")
     letter_files.forget(person)
     CallNews.objects.filter(call__person=person).delete()
     Call.objects.filter(person=person).update(client="", name="", recording="", note="")

@@ -9,9 +9,9 @@ from crm.core.jobs import enqueue_many
 from crm.core.models import AuditEntry, Job, Organisation
 from crm.core.recent import recent, recent_rows
 from leads.capture import ADAPTERS
-from leads.capture.base import Refused, parse_body
+from leads.capture.base import Refused
 from leads.models import Source, Submission
-from leads.services import confirmations, inbound, site, watch
+from leads.services import confirmations, inbound, parts, site, watch
 from leads.services.intake import Erased, open_lead
 
 State, Reason = Submission.State, Submission.Reason
@@ -30,7 +30,7 @@ def read(submission):
     """Parsed of the stored bytes; raises Refused."""
     source = submission.source
     adapter = ADAPTERS[source.adapter]
-    body = getattr(adapter, "read", parse_body)(submission.content_type, bytes(submission.body))
+    body = parts.body(adapter, submission.content_type, parts.raw_of(submission), submission.part)
     return adapter.parse(
         body, source, headers=submission.headers, region=phone_region(), path=submission.path,
         received_at=submission.received_at,
@@ -58,6 +58,7 @@ def judge(pk, *, force=False, fresh=False):
     if submission is None or submission.state not in {State.WAITING, State.ERROR}:
         return None
     try:
+        enqueue_many(TASK, [other.pk for other in parts.found_later(submission)])
         parsed = read(submission)
     except Refused as refused:
         return _settle(submission, state=State.REJECTED, reason=refused.reason, detail=refused.detail)

@@ -8,7 +8,9 @@ from django.utils import timezone
 from leads.capture import mapping
 from leads.capture.base import JSON, Refused
 from leads.capture.form_items import FIELDS, items_of
+from leads.capture.several import lists
 from leads.models import Submission
+from leads.services import parts
 from leads.services.judging import phone_region
 
 LATEST = 20  # receipts to choose from
@@ -19,11 +21,15 @@ class Example:
     """A body to look at: of a receipt, or pasted."""
 
     fields: dict = field(default_factory=dict)
+    kind: str = ""
+    raw: bytes = b""
     body: object = None
     receipt: Submission | None = None
     receipts: list = field(default_factory=list)
     sample: str = ""
     error: str = ""
+    count: int = 0  # enquiries in the body, where they are several; the first is shown
+    lists: list = field(default_factory=list)  # paths of lists that could be several enquiries
 
 
 def example(source, receipt="", sample=""):
@@ -31,19 +37,25 @@ def example(source, receipt="", sample=""):
     rows = _with_body(source)
     found = Example(receipts=list(rows.only("pk", "received_at", "state", "reason")[:LATEST]), sample=sample)
     if sample:
-        kind, raw = (JSON if sample.lstrip()[:1] in "{[" else ""), sample.strip().encode()
+        found.kind, found.raw = (JSON if sample.lstrip()[:1] in "{[" else ""), sample.strip().encode()
     else:
         number = int(receipt) if receipt.isascii() and receipt.isdigit() and len(receipt) < 19 else None
         found.receipt = (rows.filter(pk=number).first() if number else None) or rows.first()
         if found.receipt is None:
             return found
-        kind, raw = found.receipt.content_type, bytes(found.receipt.body)
+        found.kind, found.raw = found.receipt.content_type, bytes(found.receipt.body)
     try:
-        found.body = mapping.read(kind, raw)
-        found.fields = found.body.fields
+        found.body, found.count = _read(found, source.settings)
+        found.fields, found.lists = found.body.fields, lists(found.body.payload)
     except Refused as refused:
         found.error = str(refused.detail)
     return found
+
+
+def _read(example, settings):
+    """(the body, how many enquiries it holds): of several the first."""
+    places = parts.places(mapping, example.kind, example.raw, settings)
+    return mapping.read(example.kind, example.raw, places[0] if places else ""), len(places)
 
 
 def _with_body(source):
@@ -56,11 +68,13 @@ def preview(source, settings, shown, words):
         return None
     trial = SimpleNamespace(key=source.key, settings=settings, secret=source.secret)
     try:
-        parsed = mapping.parse(shown.body, trial, headers={}, region=phone_region(), received_at=timezone.now())
+        body, count = _read(shown, settings)
+        parsed = mapping.parse(body, trial, headers={}, region=phone_region(), received_at=timezone.now())
     except Refused as refused:
         return {"error": str(refused.detail)}
     return {
         "kind": parsed.kind,
+        "count": count,
         "contacts": [(words.get(known.kind, known.kind), known.value) for known in parsed.identities],
         "fields": [(words.get(name, name), value) for name, value in parsed.fields.items() if name != "custom"],
         "custom": list(parsed.fields.get("custom", {}).items()),

@@ -11,13 +11,14 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from crm.core.jobs import enqueue
+from crm.core.jobs import enqueue, enqueue_many
 from crm.core.recent import recent
-from leads.capture import ADAPTERS, limits
-from leads.capture.base import Refused, clean, parse_body
+from leads.capture import ADAPTERS, limits, several
+from leads.capture.base import JSON, Body, Refused, clean
 from leads.capture.senders import origin_allowed
 from leads.capture.traps import HOSTED
 from leads.models import Source, Submission
+from leads.services import parts
 from leads.services.judging import TASK, phone_region
 
 MAX_BODY = 1024 * 1024  # bytes, where the source says nothing
@@ -29,6 +30,14 @@ KEEP_HEADERS = ("User-Agent", "Origin", "Referer", "Accept-Language", "X-Signatu
 
 def kept_headers(envelope):
     return {name: clean(envelope.headers[name])[:500] for name in KEEP_HEADERS if envelope.headers.get(name)}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A body that may be taken; ``parts``: where its several enquiries stand → why one is refused, or None."""
+
+    body: Body
+    parts: dict[str, Refused | None]
 
 
 @dataclass(frozen=True)
@@ -66,16 +75,16 @@ def receive(source, envelope, *, key=None, key_optional=False):
     if seconds := _flooded(source, envelope, hosted):
         return Answer(429, reason="flood", detail=_("Too many posts; try again later."), retry_after=seconds)
     try:
-        body = check(source, envelope)
+        checked = check(source, envelope)
     except Refused as refused:
         return _refuse(source, envelope, refused)
     own = getattr(ADAPTERS[source.adapter], "once", None)
-    if key is None and own and (delivery := own(envelope, body)):
+    if key is None and own and (delivery := own(envelope, checked.body)):
         digest = hashlib.sha256(delivery.encode()).hexdigest()
-        return _once(source, envelope, f"delivery:{digest}", key_optional=True)
+        return _once(source, envelope, checked, f"delivery:{digest}", key_optional=True)
     if key is None:
-        return _taken(source, envelope)
-    return _once(source, envelope, key, key_optional)
+        return _taken(source, envelope, checked)
+    return _once(source, envelope, checked, key, key_optional)
 
 
 def _flooded(source, envelope, hosted):
@@ -90,7 +99,7 @@ def _flooded(source, envelope, hosted):
 
 
 def check(source, envelope):
-    """The body read; raises Refused where the request cannot become an enquiry; no query, no write."""
+    """Checked; raises Refused where the request cannot become an enquiry; no query, no write."""
     if not source.is_active:
         raise Refused(410, "source_off", _("This address takes no enquiries any more."))
     limit = body_limit(source)
@@ -99,14 +108,33 @@ def check(source, envelope):
     if envelope.headers.get("Content-Encoding", "identity").lower() not in {"identity", ""}:
         raise Refused(415, "unparseable", _("Compressed bodies are not taken."))
     _check_origin(source, envelope)
-    body = _read(source, envelope)
-    parsed = ADAPTERS[source.adapter].parse(
+    body, found = _read(source, envelope)
+    if not found:
+        _check_enquiry(source, envelope, body)
+    pieces = several.pieces(envelope.content_type, envelope.raw, found) if found else []
+    wrong = {part: _wrong(source, envelope, *piece) for part, *piece in pieces}
+    if found and all(wrong.values()):
+        raise wrong[found[0]]
+    return Checked(body, wrong)
+
+
+def _check_enquiry(source, envelope, body):
+    adapter = ADAPTERS[source.adapter]
+    parsed = adapter.parse(
         body, source, headers=envelope.headers, region=phone_region(), path=envelope.path, received_at=timezone.now()
     )
-    silent = getattr(ADAPTERS[source.adapter], "TAKES_ALL", False)
-    if parsed.kind == "lead" and not parsed.identities and not silent:
+    if parsed.kind == "lead" and not parsed.identities and not getattr(adapter, "TAKES_ALL", False):
         raise Refused(422, "no_contact", _("A phone, an e-mail or a messenger to answer to is needed."))
-    return body
+
+
+def _wrong(source, envelope, piece, part):
+    """Why one of several enquiries is refused, or None."""
+    try:
+        body = parts.body(ADAPTERS[source.adapter], JSON, piece, part)
+        _check_enquiry(source, envelope, body)
+    except Refused as refused:
+        return refused
+    return None
 
 
 def body_limit(source):
@@ -122,10 +150,14 @@ def _check_origin(source, envelope):
 
 
 def _read(source, envelope):
-    """The parsed body of a sender who proved to be who they should; a wrong proof weighs more than a broken body."""
-    adapter, body, broken = ADAPTERS[source.adapter], None, None
+    """(the body, where its several enquiries stand) of a sender who proved to be who they should; of several the first.
+
+    A wrong proof weighs more than a broken body.
+    """
+    adapter, body, found, broken = ADAPTERS[source.adapter], None, [], None
     try:
-        body = getattr(adapter, "read", parse_body)(envelope.content_type, envelope.raw)
+        found = parts.places(adapter, envelope.content_type, envelope.raw, source.settings)
+        body = parts.body(adapter, envelope.content_type, envelope.raw, found[0] if found else "")
     except Refused as refused:
         broken = refused
     if not source.secret and adapter.NEEDS_SECRET and not settings.LOCAL:
@@ -133,7 +165,7 @@ def _read(source, envelope):
     adapter.verify(envelope, source, body)
     if broken:
         raise broken
-    return body
+    return body, found
 
 
 # --- Storing --------------------------------------------------------------------------------------------------------
@@ -148,39 +180,47 @@ def _row(source, envelope, **more):
     )  # fmt: skip
 
 
+def _values(refused):
+    detail = clean(str(refused.detail))[:500]
+    return {"state": Submission.State.REJECTED, "reason": refused.reason, "detail": detail}
+
+
 def _refuse(source, envelope, refused):
     """Keep what was refused too: every receipt counts and says why."""
-    row = _row(
-        source,
-        envelope,
-        state=Submission.State.REJECTED,
-        reason=refused.reason,
-        detail=clean(str(refused.detail))[:500],
-    )
+    row = _row(source, envelope, **_values(refused))
     row.save(force_insert=True)
     return Answer(refused.status, row, refused.reason, str(refused.detail))
 
 
-def _taken(source, envelope):
+def _taken(source, envelope, checked):
     try:
-        return Answer(202, _store(source, envelope))
+        return Answer(202, _store(source, envelope, checked))
     except IntegrityError:  # the source was deleted a moment ago
         return Answer(410, reason="source_off", detail=_("This address takes no enquiries any more."))
 
 
 @transaction.atomic
-def _store(source, envelope, key=None):
-    row = _row(source, envelope, idempotency_key=key)
+def _store(source, envelope, checked, key=None):
+    """The receipt with its job; of several enquiries the first, which holds the body, and the others beside it."""
+    if not checked.parts:
+        row = _row(source, envelope, idempotency_key=key)
+        row.save(force_insert=True)
+        enqueue(TASK, row.pk)
+        return row
+    first, *rest = checked.parts
+    refused = {part: _values(why) for part, why in checked.parts.items() if why}
+    row = _row(source, envelope, idempotency_key=key, part=first, **refused.get(first, {}))
     row.save(force_insert=True)
-    enqueue(TASK, row.pk)
+    rows = [row, *parts.divide(row, rest, refused)]
+    enqueue_many(TASK, [each.pk for each in rows if each.state == Submission.State.WAITING])
     return row
 
 
-def _once(source, envelope, key, key_optional):
+def _once(source, envelope, checked, key, key_optional):
     """Store under the key, or answer as the first time; twenty at once make one receipt."""
     for _attempt in range(3):
         try:
-            return Answer(202, _store(source, envelope, key))
+            return Answer(202, _store(source, envelope, checked, key))
         except IntegrityError:
             former = Submission.objects.filter(source=source, idempotency_key=key).defer("body").first()
         if former is None:
@@ -190,7 +230,7 @@ def _once(source, envelope, key, key_optional):
         elif former.sha256 == hashlib.sha256(envelope.raw).hexdigest():
             return Answer(202, former, replayed=True)
         elif key_optional:
-            return Answer(202, _store(source, envelope))
+            return Answer(202, _store(source, envelope, checked))
         else:
             break
     return _refuse(source, envelope, Refused(422, "invalid", _("This Idempotency-Key was used with another body.")))

@@ -11,6 +11,10 @@ from django.utils import timezone
 from leads.models import Submission
 
 WINDOW = 5000  # receipts of the filter, latest first, whose bodies a search looks into
+# In the body; one of several enquiries stands in that of another receipt.
+BODY = """exists (select from leads_submission whole
+    where whole.id = coalesce(leads_submission.whole_id, leads_submission.id)
+    and (position(%s in whole.body) > 0 or position(%s in whole.body) > 0))"""
 
 
 def chosen(user, wanted):
@@ -35,7 +39,7 @@ def holding(rows, fragment):
     fragment = fragment.strip()
     window = rows.values("pk")[:WINDOW]
     raw = [fragment.encode(), quote_plus(fragment).encode()]
-    found = RawSQL("(position(%s in body) > 0 or position(%s in body) > 0)", raw, output_field=BooleanField())
+    found = RawSQL(BODY, raw, output_field=BooleanField())
     like = f"%{fragment.replace(chr(92), chr(92) * 2).replace('%', chr(92) + '%').replace('_', chr(92) + '_')}%"
     parsed = RawSQL("(leads_submission.parsed::text ilike %s)", [like], output_field=BooleanField())
     number = RawSQL("(leads_submission.receipt::text = %s)", [fragment.lower()], output_field=BooleanField())

@@ -18,7 +18,8 @@ from leads.capture.base import FORM, Envelope
 from leads.capture.opt_in import wants_confirmation
 from leads.capture.senders import origin_allowed
 from leads.forms.capture import HostedForm
-from leads.services import receipt, site, visits
+from leads.models import Submission
+from leads.services import parts, receipt, site, visits
 
 JSON_TYPES = ("application/json", "+json", "text/plain")
 
@@ -104,13 +105,23 @@ def _taken(request, source, envelope):
     if reply and (said := reply(envelope, source)):
         return HttpResponse(said.text, status=said.status, content_type=said.content_type)
     if _wants_json(request) or source.settings.get("answer") == "json":
-        body = {"receipt": str(answer.submission.receipt), "state": "waiting"}
-        response = JsonResponse(body, status=202)
+        response = JsonResponse(_receipt(answer.submission), status=202)
     else:
         response = HttpResponse(status=303, headers={"Location": thanks_url(source, answer.submission)})
     if answer.replayed:
         response["Idempotent-Replayed"] = "true"
     return response
+
+
+def _receipt(submission):
+    """What a program is told of its receipt; of several enquiries in one body, of each."""
+    said = [
+        {"receipt": str(row.receipt), "state": row.state}
+        | ({"error": row.reason, "detail": row.detail} if row.state == Submission.State.REJECTED else {})
+        for row in parts.family(submission)
+    ]
+    several = {"receipts": said} if said else {}
+    return {"receipt": str(submission.receipt), "state": "waiting", **several}
 
 
 def _refused(request, source, answer):

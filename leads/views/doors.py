@@ -91,7 +91,7 @@ def mapping(request, key):
     source = _source(key, ["mapping"])
     given = request.POST if request.method == "POST" else request.GET
     example = mapped.example(source, given.get("receipt", ""), given.get("sample", ""))
-    form = MappingForm(_sent(request), fields=example.fields, settings=source.settings)
+    form = MappingForm(_sent(request), fields=example.fields, settings=source.settings, lists=example.lists)
     context = {"form": form, "example": example, "samples": SampleForm(initial={"sample": example.sample})}
     if request.method == "POST" and form.is_valid():
         settings = form.stated(source.settings)

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from leads.forms.receipts import ReceiptFilter
 from leads.models import Identity, Lead, Source, Submission
-from leads.services import judging
+from leads.services import judging, parts
 from leads.services.ledger import by_source, daily, ledger
 from leads.services.receipt_search import WINDOW, chosen
 from leads.story import LABELS
@@ -74,11 +74,14 @@ def receipt(request, pk):
     rows = Submission.objects.visible_to(request.user).select_related("source", "lead", "person")
     row = get_object_or_404(rows, pk=pk)
     lead = row.lead_id and Lead.objects.visible_to(request.user).filter(pk=row.lead_id).first()
+    raw = parts.shown(row)
     context = {
         "row": row,
         "lead": lead,
-        "raw": bytes(row.body).decode("utf-8", "backslashreplace")[:SHOWN],
-        "cut": len(row.body) > SHOWN,
+        "family": parts.family(row),
+        "raw": raw.decode("utf-8", "backslashreplace")[:SHOWN],
+        "size": len(raw),
+        "cut": len(raw) > SHOWN,
         "parsed": _parsed(row),
         "can_replay": _may_replay(request.user) and judging.may_replay(row),
         "reads_again": row.reason in judging.READ_AGAIN,
