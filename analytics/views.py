@@ -16,6 +16,7 @@ from analytics.forms import ReportForm
 from analytics.overview import tiles
 from analytics.reports import flow, funnel, managers, sources
 from crm.core import exports
+from crm.core.fragments import part_of
 from crm.core.models import AuditEntry
 
 REPORTS = {  # key → (name, what makes the table, default period, parameters that it heeds)
@@ -57,6 +58,7 @@ def index(request):
 
 
 @require_safe
+@part_of("analytics:index")
 def funnel_panel(request):
     """The funnel of the last 90 days as a panel of the first page."""
     form = ReportForm({}, user=request.user)

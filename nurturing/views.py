@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from crm.core.fragments import part_of
 from crm.core.models import Role
 from leads.models import Lead
 from leads.services import letters, optouts
@@ -171,6 +172,7 @@ def _steps(request, row):
 
 @require_GET
 @for_roles(READERS)
+@part_of("nurturing:sequence", keys={"pk": "pk"})
 def steps(request, pk):
     return render(request, "nurturing/_steps.html", _page(request, get_object_or_404(Sequence, pk=pk)))
 
@@ -196,6 +198,7 @@ def _chosen(request):
 
 # --- On the card -----------------------------------------------------------------------------------------------------
 @require_GET
+@part_of("leads:card", keys={"pk": "lead_pk"}, anchor="#nurturing-panel")
 def panel(request, lead_pk):
     lead = get_object_or_404(Lead.objects.visible_to(request.user), pk=lead_pk)
     return render(request, "nurturing/panel.html", _panel(request, lead))

@@ -3,6 +3,7 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from crm.core.fragments import part_of
 from leads.models import Lead
 from routing import words
 from routing.fairness import tables
@@ -14,6 +15,7 @@ SHOWN = 5  # assignments on the card
 
 
 @require_GET
+@part_of("leads:card", keys={"pk": "lead_pk"}, anchor="#routing-panel")
 def panel(request, lead_pk):
     """Why this owner? The last assignments of a lead with the rules that were tried."""
     lead = get_object_or_404(Lead.objects.visible_to(request.user).select_related("owner"), pk=lead_pk)

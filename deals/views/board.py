@@ -2,6 +2,7 @@
 
 from django.views.decorators.http import require_safe
 
+from crm.core.fragments import part_of
 from crm.core.views.boards import BoardPages
 from deals.filters import DealFilter
 from deals.models import Deal
@@ -26,5 +27,6 @@ def board(request):
 
 
 @require_safe
+@part_of("deals:board")
 def column(request, stage):
     return PAGES.column(request, stage)

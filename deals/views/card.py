@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_fsm import TransitionNotAllowed
 
+from crm.core.fragments import part_of
 from crm.core.funnel import GateRefused, StaleCard
 from crm.core.models import Stage
 from deals import dossier, services
@@ -40,6 +41,7 @@ def older(deal, after, **filters):
 
 
 @require_GET
+@part_of("deals:card", keys={"pk": "pk"})
 def parts(request, pk, part):
     """A part of the card, read anew after a change."""
     if part not in dossier.PARTS:

@@ -3,6 +3,7 @@
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
+from crm.core.fragments import part_of
 from deals.dossier import bought
 from deals.models import Deal
 from leads.models import Company, Lead, Person
@@ -19,6 +20,7 @@ def _deals(user, **whose):
 
 
 @require_safe
+@part_of("leads:card", keys={"pk": "lead_pk"})
 def of_lead(request, lead_pk):
     lead = get_object_or_404(Lead.objects.visible_to(request.user), pk=lead_pk)
     context = {"lead": lead, "person_pk": lead.person_id, "can_edit": request.user.can_edit_leads}
@@ -26,6 +28,7 @@ def of_lead(request, lead_pk):
 
 
 @require_safe
+@part_of("leads:person", keys={"pk": "person_pk"})
 def of_person(request, person_pk):
     person = get_object_or_404(Person.objects.visible_to(request.user), pk=person_pk)
     context = {"person_pk": person.pk, "can_edit": request.user.can_edit_leads}
@@ -33,6 +36,7 @@ def of_person(request, person_pk):
 
 
 @require_safe
+@part_of("leads:company", keys={"pk": "company_pk"})
 def of_company(request, company_pk):
     company = get_object_or_404(Company.objects.visible_to(request.user), pk=company_pk)
     context = {"can_edit": False, "names": True}

@@ -4,6 +4,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from crm.core.fragments import part_of
 from crm.core.views.boards import BoardPages
 from leads.filters import LeadFilter
 from leads.forms.card import RejectForm
@@ -29,6 +30,7 @@ def board(request):
 
 
 @require_safe
+@part_of("leads:board")
 def column(request, stage):
     return PAGES.column(request, stage)
 

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django_fsm import TransitionNotAllowed
 
 from crm.core.columns import NAMES, but
+from crm.core.fragments import part_of
 from crm.core.funnel import GateRefused, StaleCard
 from crm.core.models import Stage, User
 from leads import history, story
@@ -71,6 +72,7 @@ def older(lead, page, **filters):
 
 
 @require_GET
+@part_of("leads:card", keys={"pk": "pk"})
 def parts(request, pk, part):
     """A part of the card, read anew after a change: its head, next steps or facts."""
     if part not in dossier.PARTS:
@@ -84,6 +86,7 @@ def _part(request, lead, part):
 
 
 @require_http_methods(["GET", "POST"])
+@part_of("leads:card", keys={"pk": "pk"}, only="view")
 def field(request, pk, name):
     """One field: its value, the form in its place, and the saving of it."""
     lead = worked(request, pk) if request.method == "POST" or "view" not in request.GET else seen(request, pk)

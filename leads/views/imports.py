@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
+from crm.core.fragments import part_of
 from leads.forms.imports import MappingForm, ReadingForm, StartForm, UploadForm
 from leads.importing.errors import KEPT, REASONS, Unreadable
 from leads.models import Import, ImportRow, Lead
@@ -178,6 +179,7 @@ def discard(request, pk):
 
 @require_safe
 @importers
+@part_of("leads:import", keys={"pk": "pk"})
 def progress(request, pk):
     """The part of the page that asks again every two seconds while something is going on."""
     context = _shown(request, _job(request, pk))

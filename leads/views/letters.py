@@ -6,12 +6,13 @@ from csp.decorators import csp
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Q
 from django.http import HttpResponse, QueryDict
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from crm.core.fragments import part_of
 from leads.forms.letters import LetterForm, MailboxFilter
 from leads.letters import compose
 from leads.models import Lead, Message, Template
@@ -52,6 +53,7 @@ def _answering(request, lead):
 
 
 @require_GET
+@part_of("leads:letter_new", keys={"pk": "pk"})
 def fill(request, pk):
     """Subject and text of the chosen template, rendered for this lead."""
     lead = worked(request, pk)
@@ -164,7 +166,5 @@ def verdict(request, pk):
 
 @require_GET
 def of_lead(request, pk):
-    """The lead's letters with their states, as a section of its card."""
-    lead = seen(request, pk)
-    rows = lead.messages.exclude(kind=Message.Kind.TALK).select_related("by").order_by("-pk")[:20]
-    return render(request, "leads/letter_list.html", {"lead": lead, "rows": rows})
+    """The lead's letters: its timeline, narrowed to them."""
+    return redirect(reverse("leads:timeline", args=[seen(request, pk).pk], query={"group": "letters"}))

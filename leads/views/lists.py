@@ -15,6 +15,7 @@ from django_htmx.http import trigger_client_event
 
 from crm.core import keyset, saved_views
 from crm.core.addresses import addresses
+from crm.core.fragments import part_of
 from crm.core.templatetags import ui
 from leads import search as words
 from leads.filters import SORTS, LeadFilter
@@ -146,6 +147,7 @@ def _next(request, after):
 
 
 @require_safe
+@part_of("leads:list")
 def arrivals(request):
     """ "3 new leads — show", asked for when something has come: the list itself does not move under the reader."""
     query = request.GET.copy()

@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from crm.core.fragments import part_of
 from leads import search
 from leads.models import Identity, Lead, Merge, Person
 from leads.services import merging, twins, unmerging
@@ -22,6 +23,7 @@ def _card(request, pk):
 
 
 @require_GET
+@part_of("leads:person", keys={"pk": "pk"})
 def suggestions(request, pk):
     """A part of the client's and the lead's page: who may be the same."""
     person = get_object_or_404(Person.objects.visible_to(request.user), pk=pk)

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from crm.core.fragments import part_of
 from crm.core.models import AuditEntry
 from leads.models import ChatFile, Conversation, Source
 from leads.outbound import telegram
@@ -37,6 +38,7 @@ def panel(request, pk):
 
 
 @require_GET
+@part_of("leads:talk", keys={"pk": "pk"})
 def thread(request, pk, talk):
     """The messages anew, when something has come or gone."""
     lead = seen(request, pk)

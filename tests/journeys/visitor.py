@@ -110,9 +110,9 @@ class Visitor:
                 self.cookies[name] = morsel.value
         return Page(answer.status, answer.headers, text, path)
 
-    def get(self, path):
-        """The page behind ``path``, redirects followed; it must be there."""
-        page = self._followed(self.ask("GET", path))
+    def get(self, path, *, part=False):
+        """The page (or the part of one) behind ``path``, redirects followed; it must be there."""
+        page = self._followed(self.ask("GET", path, **{"HX-Request": "true"} if part else {}))
         assert page.status == 200, (path, page.status, page.text[:2000])
         return page
 

@@ -5,10 +5,11 @@ from decimal import Decimal
 import pytest
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
+from django.utils.translation import override
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leads.conditions import FIELDS, OF_SCORE, OPS, check, facts_of, holds, uses, validate
+from leads.conditions import FIELDS, OF_SCORE, OPS, all_in_words, check, facts_of, holds, uses, validate
 from leads.forms.conditions import ConditionField
 from tests.factories import LeadFactory
 
@@ -139,3 +140,18 @@ def test_the_editor_gives_back_what_it_was_given():
         data[f"{row['name']}-op"] = next((key for key, _label, chosen in row["ops"] if chosen), "eq")
         data[f"{row['name']}-value"] = row["value"]
     assert field.clean(field.widget.value_from_datadict(data, {}, "condition")) == condition
+
+
+@override("ru")
+def test_known_values_are_read_and_written_in_words():
+    field = ConditionField()
+    data = QueryDict(mutable=True)
+    data.update({"c-0-field": "band", "c-0-op": "in", "c-0-value": "Горячий, тёплый"})
+    stored = field.clean(field.widget.value_from_datadict(data, {}, "c"))
+    assert stored == [one("band", "in", ["hot", "warm"])]
+    assert all_in_words(stored) == "готовность одно из горячий, тёплый"
+    assert 'value="горячий, тёплый"' in field.widget.render("c", stored)
+    data["c-0-value"] = "кипящий"
+    with pytest.raises(ValidationError) as refused:
+        field.clean(field.widget.value_from_datadict(data, {}, "c"))
+    assert refused.value.messages == ["Значения «кипящий» здесь нет; есть: холодный, тёплый, горячий."]

@@ -33,7 +33,9 @@ def test_a_digit_off_and_a_like_name_at_one_company_are_suggested(rep, outsider,
     assert [twin.person for twin in twins.of(one.person, rep)] == [slip.person, like.person]
     assert Person.objects.exclude(merged_into=None).count() == 0
     client = signed_in(rep)
-    assert "Ким Наталия" in client.get(f"/people/{one.person_id}/twins/").content.decode()
+    assert (
+        "Ким Наталия" in client.get(f"/people/{one.person_id}/twins/", headers={"HX-Request": "true"}).content.decode()
+    )
     client.post(f"/people/{one.person_id}/twins/{like.person_id}/")
     assert [twin.person for twin in twins.of(one.person, rep)] == [slip.person]
     assert [twin.person for twin in twins.of(like.person, rep)] == []

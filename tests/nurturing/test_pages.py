@@ -41,7 +41,7 @@ def test_who_opens_and_who_writes(chain, rep, colleague, head, outsider, markete
         refused = (
             {client.post(url, {"on": "1"}).status_code for url in writes} if user.role in {"manager", "head"} else {0}
         )
-        seen[user.username] = ({client.get(url).status_code for url in reads}, refused)
+        seen[user.username] = ({client.get(url, headers=HX).status_code for url in reads}, refused)
     assert seen == {
         "rep": ({403}, {403}),
         "outsider": ({403}, {403}),
@@ -117,7 +117,7 @@ def test_a_head_counts_the_leads_of_the_own_teams(chain, rep, outsider, head, ad
 def test_the_panel_on_the_card_enrols_and_stops(chain, rep, colleague, marketer, signed_in):
     lead = LeadFactory(owner=rep)
     client = signed_in(rep)
-    assert "Warm up" in client.get(f"/leads/{lead.pk}/sequences/").content.decode()
+    assert "Warm up" in client.get(f"/leads/{lead.pk}/sequences/", headers=HX).content.decode()
     answer = client.post(f"/leads/{lead.pk}/sequences/enrol/", {"sequence": chain.pk}, headers=HX)
     assert answer.status_code == 200 and "lead:changed" in answer["HX-Trigger"]
     row = Enrolment.objects.get()

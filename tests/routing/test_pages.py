@@ -12,6 +12,8 @@ from tests.factories import LeadFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
+HX = {"HX-Request": "true"}
+
 
 @pytest.fixture
 def rules(db):
@@ -31,7 +33,7 @@ def lead(rules, rep):
 
 
 def test_the_card_tells_why_in_the_readers_language(lead, rules, rep, signed_in):
-    page = signed_in(rep).get(f"/leads/{lead.pk}/why-this-owner/")
+    page = signed_in(rep).get(f"/leads/{lead.pk}/why-this-owner/", headers=HX)
     ((row, steps),) = page.context["history"]
     assert row.to_owner == rep
     assert [(s["name"], s["matched"], s["why"]) for s in steps] == [
@@ -42,12 +44,12 @@ def test_the_card_tells_why_in_the_readers_language(lead, rules, rep, signed_in)
     ]
     rep.language = "ru"
     rep.save()
-    text = signed_in(rep).get(f"/leads/{lead.pk}/why-this-owner/").content.decode()
+    text = signed_in(rep).get(f"/leads/{lead.pk}/why-this-owner/", headers=HX).content.decode()
     assert "Почему этот ответственный?" in text and "Why this owner" not in text
 
 
 def test_strangers_get_nothing(lead, outsider, colleague, head, signed_in):
-    pages = {u.username: signed_in(u).get(f"/leads/{lead.pk}/why-this-owner/").status_code for u in
+    pages = {u.username: signed_in(u).get(f"/leads/{lead.pk}/why-this-owner/", headers=HX).status_code for u in
              (outsider, colleague, head)}  # fmt: skip
     assert pages == {"outsider": 404, "colleague": 404, "head": 200}
 
@@ -55,7 +57,7 @@ def test_strangers_get_nothing(lead, outsider, colleague, head, signed_in):
 def test_a_parked_lead_says_that_it_waits(rules, head, signed_in):
     lead = LeadFactory()
     services.route(lead)
-    text = signed_in(head).get(f"/leads/{lead.pk}/why-this-owner/").content.decode()
+    text = signed_in(head).get(f"/leads/{lead.pk}/why-this-owner/", headers=HX).content.decode()
     assert "In the pool" in text and "Nobody is expected at work; the heads have been told." in text
     assert "but nobody fits the rule" in text
 

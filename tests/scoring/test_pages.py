@@ -14,6 +14,8 @@ FORM = {
     "condition-0-field": "city", "condition-0-op": "in", "condition-0-value": "Казань, Набережные Челны",
 }  # fmt: skip
 
+HX = {"HX-Request": "true"}
+
 
 @pytest.fixture
 def lead(rep):
@@ -29,7 +31,7 @@ def lead(rep):
 
 
 def test_the_panel_shows_each_row_and_their_sum(lead, rep, signed_in):
-    page = signed_in(rep).get(f"/leads/{lead.pk}/score/")
+    page = signed_in(rep).get(f"/leads/{lead.pk}/score/", headers=HX)
     assert page.status_code == 200 and page.context["statement"].total == lead.score == 55
     shown = [
         (kind, total, [(group.rule.name, group.total, [item.left for item in group.items]) for group in groups])
@@ -44,13 +46,13 @@ def test_the_panel_shows_each_row_and_their_sum(lead, rep, signed_in):
 def test_faded_points_stand_beside_what_they_were(lead, rep, signed_in):
     row = Evidence.objects.filter(rule__name="Prices").first()
     services.decay(now=row.decays_at)
-    page = signed_in(rep).get(f"/leads/{lead.pk}/score/")
+    page = signed_in(rep).get(f"/leads/{lead.pk}/score/", headers=HX)
     groups = {group.rule.name: group for _kind, _total, groups in page.context["statement"].kinds for group in groups}
     assert sorted((item.row.points, item.left) for item in groups["Prices"].items) == [(10, 5), (10, 10)]
 
 
 def test_strangers_do_not_see_the_score(lead, outsider, colleague, head, marketer, signed_in):
-    seen = {user.username: signed_in(user).get(f"/leads/{lead.pk}/score/").status_code for user in
+    seen = {user.username: signed_in(user).get(f"/leads/{lead.pk}/score/", headers=HX).status_code for user in
             (outsider, colleague, head, marketer)}  # fmt: skip
     assert seen == {"outsider": 404, "colleague": 404, "head": 200, "marketer": 200}
 
