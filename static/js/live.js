@@ -1,7 +1,8 @@
 // Live page: one EventSource on body[data-live-url]. "notice" {text, href, level} → toast, bell, title;
 // "refresh" {target} → event "live:<target>" on body, which htmx regions listen to. A tab hidden for five minutes
 // lets go of its stream; when it is seen again it takes it up and says "live:wake".
-const url = document.body.dataset.liveUrl;
+// A stream begins with what the page, or the stream before it, has not heard of.
+let url = document.body.dataset.liveUrl;
 const PAUSE = 5 * 60 * 1000; // ms
 const title = document.title;
 let source = null;
@@ -29,6 +30,7 @@ const open = () => {
   source = new EventSource(url);
   source.addEventListener("open", () => (retry = 2000));
   source.addEventListener("notice", (event) => {
+    url = url.replace(/since=\d+/, `since=${event.lastEventId}`);
     tell("toast", read(event));
     ring();
   });

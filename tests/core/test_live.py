@@ -1,5 +1,6 @@
 import asyncio
 import json
+import re
 
 import pytest
 from django.test import AsyncClient
@@ -56,6 +57,20 @@ def test_a_page_that_comes_back_gets_what_it_missed(rep):
         return await asyncio.wait_for(first_notice(response), 5)
 
     assert "New lead: Anna" in in_a_loop(scene())
+
+
+def test_what_comes_between_a_page_and_its_stream_is_told(rep):
+    async def scene():
+        client = AsyncClient()
+        await client.aforce_login(rep, backend="django.contrib.auth.backends.ModelBackend")
+        page = (await client.get("/preferences/")).content.decode()
+        await asyncio.to_thread(notify, rep, "assigned", name="Anna")
+        response = await client.get(re.search(r'data-live-url="([^"]+)"', page)[1])
+        return await asyncio.wait_for(first_notice(response), 5)
+
+    notify(rep, "assigned", name="Boris")  # the page shows this one
+    told = in_a_loop(scene())
+    assert "New lead: Anna" in told
 
 
 def test_health_says_what_is_degraded_in_words(client):

@@ -29,10 +29,11 @@ class OpenPage(threading.Thread):
         super().__init__(daemon=True)
         visitor = Visitor(product.url)
         visitor.sign_in(username, PASSWORD)
+        address = re.search(r'data-live-url="([^"]+)"', visitor.get("/preferences/").text)[1]
         cookies = "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())
         self.heard, self.closing = {}, False
         self.line = http.client.HTTPConnection("127.0.0.1", product.port, timeout=rig.WAIT)
-        self.line.request("GET", "/live/", headers={"Cookie": cookies, "Accept": "text/event-stream"})
+        self.line.request("GET", address, headers={"Cookie": cookies, "Accept": "text/event-stream"})
         self.answer = self.line.getresponse()
         assert self.answer.headers["Content-Type"] == "text/event-stream"
 

@@ -16,7 +16,7 @@ def live(request):
     """Server-sent events; 204 tells the page not to ask again where the server cannot hold a stream."""
     if not isinstance(request, ASGIRequest):
         return HttpResponse(status=204)
-    last = request.headers.get("Last-Event-ID", "")
+    last = request.headers.get("Last-Event-ID", "") or request.GET.get("since", "")  # a stream anew, or a page
     events = stream(request.user.pk, request.LANGUAGE_CODE, int(last) if last.isdecimal() and len(last) < 19 else None)
     response = StreamingHttpResponse(events, content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
