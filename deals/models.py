@@ -71,12 +71,14 @@ class Deal(RefreshMixin, models.Model):
     expected_close = models.DateField(_("expected close"), null=True, blank=True)
     terms = models.TextField(_("terms"), blank=True)
 
-    pipeline = models.ForeignKey("core.Pipeline", models.PROTECT, related_name="+")
+    pipeline = models.ForeignKey("core.Pipeline", models.PROTECT, related_name="+", db_index=False)
     stage = StageField("core.Stage", models.PROTECT, protected=True, related_name="deals")
     status = FSMField(_("state"), max_length=4, choices=Status.choices, default=Status.OPEN, protected=True)
     stage_entered_at = models.DateTimeField(db_default=Now())
     version = models.PositiveIntegerField(default=0)
-    lost_reason = models.ForeignKey("core.Reason", models.PROTECT, null=True, blank=True, related_name="+")
+    lost_reason = models.ForeignKey(
+        "core.Reason", models.PROTECT, null=True, blank=True, related_name="+", db_index=False
+    )
     closed_at = models.DateTimeField(null=True, blank=True)
 
     owner = models.ForeignKey("core.User", models.PROTECT, null=True, blank=True, related_name="deals", db_index=False)

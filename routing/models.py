@@ -64,9 +64,9 @@ class Debt(models.Model):
 class DebtEntry(models.Model):
     """One booking of the fairness ledger; append-only."""
 
-    assignment = models.ForeignKey("leads.Assignment", models.CASCADE, related_name="debt_entries")
-    rule = models.ForeignKey(Rule, models.CASCADE)
-    user = models.ForeignKey("core.User", models.CASCADE)
+    assignment = models.ForeignKey("leads.Assignment", models.CASCADE, related_name="debt_entries", db_index=False)
+    rule = models.ForeignKey(Rule, models.CASCADE, db_index=False)
+    user = models.ForeignKey("core.User", models.CASCADE, db_index=False)
     delta = models.DecimalField(max_digits=12, decimal_places=6)
     at = models.DateTimeField(db_default=Now())
 

@@ -82,10 +82,10 @@ class Evidence(models.Model):
     lead = models.ForeignKey("leads.Lead", models.CASCADE, related_name="evidence", db_index=False)
     rule = models.ForeignKey(Rule, models.PROTECT, related_name="evidence")
     kind = models.CharField(max_length=10, choices=Rule.Kind)
-    interaction = models.ForeignKey("leads.Interaction", models.SET_NULL, null=True, related_name="+")
+    interaction = models.ForeignKey("leads.Interaction", models.SET_NULL, null=True, related_name="+", db_index=False)
     points = models.IntegerField()
     step = models.PositiveSmallIntegerField(default=0)
-    origin = models.ForeignKey("self", models.CASCADE, null=True, related_name="decays")
+    origin = models.ForeignKey("self", models.CASCADE, null=True, related_name="decays", db_index=False)
     withdraws = models.BooleanField(default=False)
     why = models.CharField(max_length=200, blank=True)
     at = models.DateTimeField(db_default=Now())
@@ -107,6 +107,7 @@ class Evidence(models.Model):
         indexes = [
             models.Index(fields=["lead", "id"], name="scoring_evidence_lead"),
             models.Index(fields=["decays_at"], condition=Q(decays_at__isnull=False), name="scoring_evidence_decay"),
+            models.Index(fields=["interaction"], condition=Q(interaction__isnull=False), name="scoring_evidence_event"),
         ]
 
     def __str__(self):

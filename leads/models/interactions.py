@@ -96,11 +96,11 @@ class Interaction(models.Model):
     deal_ref = models.BigIntegerField(null=True)
     kind = models.CharField(max_length=16, choices=Kind)
     at = models.DateTimeField(db_default=Now())
-    by = models.ForeignKey("core.User", models.PROTECT, null=True, related_name="+")
+    by = models.ForeignKey("core.User", models.PROTECT, null=True, related_name="+", db_index=False)
     text = models.TextField(blank=True)
     details = models.JSONField(default=dict)
-    submission = models.ForeignKey("leads.Submission", models.SET_NULL, null=True, related_name="+")
-    message = models.ForeignKey("leads.Message", models.SET_NULL, null=True, related_name="+")
+    submission = models.ForeignKey("leads.Submission", models.SET_NULL, null=True, related_name="+", db_index=False)
+    message = models.ForeignKey("leads.Message", models.SET_NULL, null=True, related_name="+", db_index=False)
 
     class Meta:
         verbose_name, verbose_name_plural = _("interaction"), _("interactions")
@@ -113,6 +113,13 @@ class Interaction(models.Model):
                 name="leads_interaction_deal",
             ),
             models.Index(fields=["by", "-at"], condition=models.Q(by__isnull=False), name="leads_interaction_by"),
+            # Most rows have neither: these are for the foreign keys alone.
+            models.Index(
+                fields=["submission"], condition=models.Q(submission__isnull=False), name="leads_interaction_receipt"
+            ),
+            models.Index(
+                fields=["message"], condition=models.Q(message__isnull=False), name="leads_interaction_message"
+            ),
         ]
 
     def __str__(self):

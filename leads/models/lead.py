@@ -67,16 +67,20 @@ class Lead(RefreshMixin, models.Model):
 
     source = models.ForeignKey("leads.Source", models.PROTECT, null=True, related_name="leads")
     first_origin = models.ForeignKey("leads.Origin", models.PROTECT, null=True, related_name="first_leads")
-    last_origin = models.ForeignKey("leads.Origin", models.PROTECT, null=True, related_name="last_leads")
+    last_origin = models.ForeignKey(
+        "leads.Origin", models.PROTECT, null=True, related_name="last_leads", db_index=False
+    )
     first_campaign = models.CharField(max_length=120, blank=True)
     last_campaign = models.CharField(max_length=120, blank=True)
 
-    pipeline = models.ForeignKey("core.Pipeline", models.PROTECT, related_name="+")
-    stage = StageField("core.Stage", models.PROTECT, protected=True, related_name="leads")
+    pipeline = models.ForeignKey("core.Pipeline", models.PROTECT, related_name="+", db_index=False)
+    stage = StageField("core.Stage", models.PROTECT, protected=True, related_name="leads", db_index=False)
     status = FSMField(_("state"), max_length=9, choices=Status.choices, default=Status.OPEN, protected=True)
     stage_entered_at = models.DateTimeField(db_default=Now())
     version = models.PositiveIntegerField(default=0)  # counts moves: a board that shows an older one is stale
-    rejected_reason = models.ForeignKey("core.Reason", models.PROTECT, null=True, blank=True, related_name="+")
+    rejected_reason = models.ForeignKey(
+        "core.Reason", models.PROTECT, null=True, blank=True, related_name="+", db_index=False
+    )
     closed_at = models.DateTimeField(null=True, blank=True)
 
     owner = models.ForeignKey("core.User", models.PROTECT, null=True, blank=True, related_name="leads", db_index=False)
@@ -222,11 +226,11 @@ class Assignment(models.Model):
         NOBODY = "nobody", _("nobody at work")
 
     lead = models.ForeignKey(Lead, models.CASCADE, related_name="assignments", db_index=False)
-    from_owner = models.ForeignKey("core.User", models.PROTECT, null=True, related_name="+")
+    from_owner = models.ForeignKey("core.User", models.PROTECT, null=True, related_name="+", db_index=False)
     to_owner = models.ForeignKey("core.User", models.PROTECT, null=True, related_name="assignments", db_index=False)
     how = models.CharField(max_length=8, choices=How)
     at = models.DateTimeField(db_default=Now())
-    by = models.ForeignKey("core.User", models.PROTECT, null=True, related_name="+")
+    by = models.ForeignKey("core.User", models.PROTECT, null=True, related_name="+", db_index=False)
     trace = models.JSONField(default=list)
 
     class Meta:

@@ -102,10 +102,10 @@ class Message(models.Model):
     lead = models.ForeignKey("leads.Lead", models.SET_NULL, null=True, related_name="messages", db_index=False)
     person = models.ForeignKey("leads.Person", models.SET_NULL, null=True, related_name="messages")
     deal_ref = models.BigIntegerField(null=True)
-    by = models.ForeignKey("core.User", models.PROTECT, null=True, related_name="+")
-    template = models.ForeignKey(Template, models.SET_NULL, null=True)
-    dedup = models.CharField(max_length=80, null=True, unique=True)
-    token = models.CharField(max_length=32, unique=True, default=new_token)
+    by = models.ForeignKey("core.User", models.PROTECT, null=True, related_name="+", db_index=False)
+    template = models.ForeignKey(Template, models.SET_NULL, null=True, db_index=False)
+    dedup = models.CharField(max_length=80, null=True)
+    token = models.CharField(max_length=32, default=new_token)
     sender = models.CharField(max_length=200)  # "Name <address>"
     to = models.CharField(max_length=254)
     subject = models.CharField(max_length=300)
@@ -131,6 +131,10 @@ class Message(models.Model):
 
     class Meta:
         verbose_name, verbose_name_plural = _("message"), _("messages")
+        constraints = [  # not unique=True, which would keep a second index for LIKE
+            models.UniqueConstraint(fields=["dedup"], name="leads_message_dedup_once"),
+            models.UniqueConstraint(fields=["token"], name="leads_message_token_once"),
+        ]
         indexes = [
             models.Index(fields=["lead", "-id"], name="leads_message_lead"),
             models.Index(fields=["state", "-id"], name="leads_message_state"),

@@ -114,11 +114,11 @@ class StageMoveBase(models.Model):
         REOPENED = "reopened", pgettext_lazy("stage move", "reopened")
 
     kind = models.CharField(max_length=9, choices=Kind)
-    from_stage = models.ForeignKey(Stage, models.PROTECT, null=True, related_name="+")
-    to_stage = models.ForeignKey(Stage, models.PROTECT, related_name="+")
+    from_stage = models.ForeignKey(Stage, models.PROTECT, null=True, related_name="+", db_index=False)
+    to_stage = models.ForeignKey(Stage, models.PROTECT, related_name="+", db_index=False)
     at = models.DateTimeField(db_default=Now())
-    by = models.ForeignKey("core.User", models.PROTECT, null=True, related_name="+")
-    reason = models.ForeignKey(Reason, models.PROTECT, null=True, related_name="+")
+    by = models.ForeignKey("core.User", models.PROTECT, null=True, related_name="+", db_index=False)
+    reason = models.ForeignKey(Reason, models.PROTECT, null=True, related_name="+", db_index=False)
     note = models.CharField(max_length=500, blank=True)
     seconds = models.PositiveBigIntegerField(default=0)
     imported = models.BooleanField(default=False)  # an outcome stated by a file; only an import makes one

@@ -9,7 +9,7 @@ class Notice(models.Model):
     composed from ``details`` in the reader's language when it is shown, never stored.
     """
 
-    user = models.ForeignKey("core.User", models.CASCADE, related_name="notices")
+    user = models.ForeignKey("core.User", models.CASCADE, related_name="notices", db_index=False)
     kind = models.CharField(max_length=20)
     url = models.CharField(max_length=200, blank=True)
     details = models.JSONField(default=dict)
