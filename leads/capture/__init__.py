@@ -20,6 +20,7 @@ and, where its provider asks for it,
 - ``reply(envelope, source) -> Reply | None``: what the provider wants to hear once the receipt is stored;
 - ``TAKES_ALL``: a provider is not told that an enquiry lacks a contact: it could do nothing about it;
 - ``HOSTED``: its sources have a form page of ours;
+- ``canary(source, mark, url) -> Canary``: a test as its provider would sign and write it (leads.capture.canary);
 - ``once(envelope, body) -> str | None``: the provider's own id of the delivery, where it sends one again after a
   lost answer.
 """

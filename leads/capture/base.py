@@ -398,6 +398,10 @@ def named(envelope, body, name):
     return envelope.headers.get(name) or query.get(name) or fields.get(path_of(name), [""])[0]
 
 
+def hmac_of(source, message, algorithm="sha256"):
+    return hmac.new(source.secret.encode(), message, algorithm).digest()
+
+
 def check_hmac(given, source, message, *, algorithm="sha256", encoding="hex", prefix=""):
     """Raise Refused(401) unless ``given`` is the HMAC of ``message`` (bytes) by one of the source's secrets.
 

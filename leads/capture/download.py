@@ -23,7 +23,7 @@ SETTINGS = {
     **OPT_IN,
     "tags": TAGS,
 }
-verify, check_settings = web_form.verify, check_days
+verify, check_settings, canary = web_form.verify, check_days, web_form.canary
 
 
 def title_of(source):

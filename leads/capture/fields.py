@@ -283,6 +283,11 @@ def extract(body, source, headers, region="RU", mapping=None):
     return parsed
 
 
+def is_test(body, parsed):
+    """What a program sends to try an address: ``test`` and nobody to answer to."""
+    return str(body.fields.get("test", [""])[0]).lower() in {"true", "test"} and not parsed.identities
+
+
 def visitor(named):
     text = named.get("visitor", [""])[0].strip().lower()
     return text if re.fullmatch(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", text) else ""

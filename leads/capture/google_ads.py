@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from leads import identity
 from leads.capture.base import Body, Parsed, Reply, check_field, clean
+from leads.capture.canary import json_of
 from leads.capture.fields import extract
 from leads.identity import Known
 from leads.models.intake import Channel
@@ -39,6 +40,11 @@ def payload_of(body):
 def verify(envelope, source, body):
     if source.secret and body is not None:
         check_field(str(payload_of(body).get("google_key") or ""), source)
+
+
+def canary(source, mark, url):
+    column = {"column_id": "EMAIL", "string_value": "test@example.com"}
+    return json_of({"lead_id": mark, "google_key": source.secret, "is_test": True, "user_column_data": [column]})
 
 
 def parse(body, source, *, headers, region="RU", path="", received_at=None):

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _gettext
 from django.utils.translation import gettext_lazy as _
 
 from leads.capture.base import Body, Parsed, Refused, Setting, check_secret, unsigned
+from leads.capture.canary import MARK, Canary, bearer
 from leads.capture.letter import parse as parse_letter
 from leads.models.intake import Channel
 
@@ -47,7 +48,7 @@ SETTINGS = {
     "client_id": Setting(_("Client ID"), _("Of the application that you registered with the provider.")),
     "client_secret": Setting(_("Client secret"), secret=True),
     "refresh_token": Setting(_("Refresh token"), secret=True),
-    "token_url": Setting(_("Address for tokens"), _("Only for another provider."), kind="url"),
+    "token_url": Setting(_("Address for tokens"), _("Empty: that of Google or Microsoft."), kind="url"),
 }  # fmt: skip
 _NEEDED = {"password": ("password",)}
 _OAUTH = ("client_id", "refresh_token")
@@ -83,7 +84,7 @@ def number(settings, name):
 def folders(settings):
     stated = settings.get("folders") or "INBOX"
     names = stated.split(",") if isinstance(stated, str) else list(stated)
-    return list(dict.fromkeys(str(name).strip()[:200] for name in names if str(name).strip()))[:20]
+    return list(dict.fromkeys(str(name).strip()[:200] for name in names if str(name).strip()))[:20] or ["INBOX"]
 
 
 def verify(envelope, source, body):
@@ -91,6 +92,13 @@ def verify(envelope, source, body):
     if not source.secret:
         raise unsigned()
     check_secret(envelope, source)
+
+
+def canary(source, mark, url):
+    said = {"From": f"{MARK}@localhost", "Subject": "test", "Auto-Submitted": "auto-generated",
+            "Message-ID": f"<{mark}@{MARK}>"}  # fmt: skip
+    head = "".join(f"{name}: {value}\r\n" for name, value in said.items())
+    return Canary("message/rfc822", f"{head}\r\ntest\r\n".encode(), bearer(source))
 
 
 def read(content_type, raw):

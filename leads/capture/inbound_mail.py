@@ -27,6 +27,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _gettext
 from django.utils.translation import gettext_lazy as _
 
+from leads.capture import imap
 from leads.capture.base import (
     JSON,
     MULTIPART,
@@ -204,6 +205,9 @@ def verify(envelope, source, body):
         check_hmac(signed["signature"], source, f"{signed['timestamp']}{signed['token']}".encode())
         return
     check_secret(envelope, source, given=_password(envelope) or named(envelope, None, "secret"))
+
+
+canary = imap.canary
 
 
 def _signature(body):

@@ -9,7 +9,7 @@ from functools import partial
 from django.utils.translation import gettext_lazy as _
 
 from leads.capture.base import check_secret, parse_body
-from leads.capture.fields import extract
+from leads.capture.fields import extract, is_test
 from leads.capture.several import EACH, alone
 
 LABEL = _("JSON")
@@ -30,6 +30,6 @@ def verify(envelope, source, body):
 
 def parse(body, source, *, headers, region="RU", path="", received_at=None):
     parsed = extract(body, source, headers, region)
-    if str(body.fields.get("test", [""])[0]).lower() in {"true", "test"} and not parsed.identities:
+    if is_test(body, parsed):
         parsed.kind, parsed.reason = "test", "test"
     return parsed

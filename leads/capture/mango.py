@@ -7,6 +7,7 @@ salt, and ``json``. The source's secret is the salt ("key for the signature"). A
 
 import hashlib
 import json
+from urllib.parse import urlencode
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -14,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from leads import telephony
 from leads.capture import base, calling
 from leads.capture.base import Body, Refused, Reply, Setting
+from leads.capture.canary import MARK, Canary
 from leads.telephony import ANSWERED, ENDED, IN, INTERNAL, LEFT, OUT, PICKED_UP, RECORDED, RINGING, STARTED, CallEvent
 
 LABEL = "MANGO OFFICE"
@@ -56,6 +58,12 @@ def verify(envelope, source, body):
     right = any(base.same(sign.lower(), signature(key, text, salt)) for salt in salts)
     if not right or (own and not base.same(key, own)):
         raise Refused(401, "bad_signature", _("The signature or the secret is wrong."))
+
+
+def canary(source, mark, url):
+    key, text = str(source.settings.get("api_key") or ""), json.dumps({MARK: mark})
+    form = {"vpbx_api_key": key, "sign": signature(key, text, source.secret), "json": text}
+    return Canary(base.FORM, urlencode(form).encode())
 
 
 def parse(body, source, *, headers, region, path, received_at):

@@ -6,10 +6,12 @@ Read beyond ``base.parse_body``: a field whose text is itself JSON is spread out
 does not matter.
 """
 
+import base64
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from urllib.parse import urlencode
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _now
@@ -25,12 +27,14 @@ from leads.capture.base import (
     check_hmac,
     check_secret,
     flatten,
+    hmac_of,
     named,
     parse_body,
     path_of,
     read_json,
 )  # fmt: skip
-from leads.capture.fields import ALIASES, MARKS, TARGETS, extract, fold, mapping_of
+from leads.capture.canary import MARK, bearer, json_of
+from leads.capture.fields import ALIASES, MARKS, TARGETS, extract, fold, is_test, mapping_of
 from leads.capture.reading import FORMATS, readable
 from leads.capture.several import BESIDE, EACH, LABELS, VALUES, only
 from leads.models.intake import Channel
@@ -147,6 +151,26 @@ def verify(envelope, source, body):
         check_secret(envelope, source, given=_given(envelope, body, proof, name))
 
 
+def canary(source, mark, url):
+    """By the source's own proof, whatever it is."""
+    settings, said = source.settings, {"test": "test", MARK: mark}
+    name, proof = str(settings.get("proof_name") or "secret"), settings.get("proof")
+    if proof == "query":
+        return replace(json_of(said), query=f"?{urlencode({name: source.secret})}" if source.secret else "")
+    if proof == "field":
+        return json_of({**said, name: source.secret})
+    if proof == "header":
+        return json_of(said, {name: source.secret})
+    return _signed(json_of(said), source, name) if proof == "hmac" else json_of(said, bearer(source))
+
+
+def _signed(sent, source, name):
+    settings = source.settings
+    digest = hmac_of(source, sent.raw, settings.get("hmac_algorithm") or "sha256")
+    word = base64.b64encode(digest).decode() if settings.get("hmac_encoding") == "base64" else digest.hex()
+    return replace(sent, headers={name: f"{settings.get('hmac_prefix') or ''}{word}"})
+
+
 def _given(envelope, body, proof, name):
     if proof == "header":
         return (envelope.headers.get(name) or "").removeprefix("Bearer ").strip()
@@ -243,7 +267,7 @@ def parse(body, source, *, headers, region="RU", path="", received_at=None):
     parsed = extract(Body(rest | gathered, body.files, list(body.warnings)), source, headers, region, ours)
     if settings.get("only_when") and not _holds(settings["only_when"], body.fields):
         parsed.kind = parsed.reason = "not_enquiry"
-    if settings.get("test_when") and _holds(settings["test_when"], body.fields):
+    if is_test(body, parsed) or (settings.get("test_when") and _holds(settings["test_when"], body.fields)):
         parsed.kind = parsed.reason = "test"
     return parsed
 

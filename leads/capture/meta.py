@@ -7,12 +7,13 @@ number or a text): what was filled in is fetched from the Graph API, see leads/s
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from django.utils.translation import gettext_lazy as _
 
 from leads import identity
-from leads.capture.base import Body, Parsed, Reply, Setting, check_hmac, clean, named, same, unsigned
+from leads.capture.base import Body, Parsed, Reply, Setting, check_hmac, clean, hmac_of, named, same, unsigned
+from leads.capture.canary import plain
 from leads.capture.fields import extract
 from leads.models.intake import Channel
 
@@ -76,6 +77,13 @@ def verify(envelope, source, body):
         check_hmac(signature, source, envelope.raw, prefix="sha256=")
     else:  # apps from before 2021 sign with SHA-1 alone
         check_hmac(old, source, envelope.raw, algorithm="sha1", prefix="sha1=")
+
+
+def canary(source, mark, url):
+    sent = plain(source, mark, url)
+    return replace(
+        sent, headers={"X-Hub-Signature-256": f"sha256={hmac_of(source, sent.raw).hex()}"} if source.secret else {}
+    )
 
 
 def _list(value):

@@ -31,7 +31,7 @@ NAMES = {
     "ref", "referral", "referral_code", "ref_code", "promo", "promocode", "promo_code", "code", "промокод",
     "код_рекомендации",
 }  # fmt: skip
-verify = web_form.verify
+verify, canary = web_form.verify, web_form.canary
 
 
 def check_settings(settings):

@@ -7,12 +7,14 @@ with one person is a conversation; what happens in groups and channels is nobody
 import base64
 import binascii
 import re
+from dataclasses import replace
 from urllib.parse import parse_qsl
 
 from django.utils.translation import gettext_lazy as _
 
 from leads.capture import talk
 from leads.capture.base import Reply, Setting, check_secret
+from leads.capture.canary import plain
 from leads.capture.fields import MARKS
 from leads.capture.talk import Chat, File, Said, dig, moment, part, parts, prose, whole, word
 from leads.identity import Known, line, phone
@@ -42,6 +44,10 @@ def read(content_type, raw):
 def verify(envelope, source, body):
     if source.secret:
         check_secret(envelope, source, given=envelope.headers.get(HEADER, ""))
+
+
+def canary(source, mark, url):
+    return replace(plain(source, mark, url), headers={HEADER: source.secret} if source.secret else {})
 
 
 def reply(envelope, source):

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from leads import identity
 from leads.capture.base import Refused, Reply, Setting, check_secret, clean, flatten, named, read_json
+from leads.capture.canary import form as form_canary
 from leads.capture.fields import MARKS, extract, fold, mapping_of
 from leads.models.intake import Channel
 
@@ -47,6 +48,9 @@ def verify(envelope, source, body):
     if body.fields == TEST:
         return  # tried before the key is entered; nothing comes of it
     check_secret(envelope, source, given=named(envelope, body, _secret_name(source)))
+
+
+canary = form_canary
 
 
 def parse(body, source, *, headers, region="RU", path="", received_at=None):

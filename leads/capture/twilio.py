@@ -12,7 +12,7 @@ import hmac
 import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 from xml.sax.saxutils import escape, quoteattr
 
 from django.conf import settings as project
@@ -24,6 +24,7 @@ from django.utils.translation import gettext_lazy
 from leads import telephony
 from leads.capture import base, calling
 from leads.capture.base import Refused, Reply, Setting
+from leads.capture.canary import MARK, Canary
 from leads.telephony import ANSWERED, ENDED, IN, OUT, PICKED_UP, RECORDED, RINGING, STARTED, CallEvent
 
 LABEL = "Twilio"
@@ -92,6 +93,12 @@ def verify(envelope, source, body):
     pairs = [(n, v) for n, values in body.fields.items() for v in values] if envelope.method == "POST" else []
     if not any(base.same(given, signature(url, pairs, token)) for url in _addresses(envelope) for token in tokens):
         raise Refused(401, "bad_signature", _("The signature or the secret is wrong."))
+
+
+def canary(source, mark, url):
+    said = {MARK: mark}
+    proof = {"X-Twilio-Signature": signature(url, said.items(), source.secret)} if source.secret else {}
+    return Canary(base.FORM, urlencode(said).encode(), proof)
 
 
 # --- What it says -----------------------------------------------------------------------------------------------------

@@ -4,13 +4,16 @@
 named by the question's reference where that is a name of ours, else by its title. Hidden fields carry the marks.
 """
 
+import base64
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from django.utils.translation import gettext_lazy as _
 
 from leads import identity
-from leads.capture.base import Body, Parsed, Reply, check_hmac, check_secret, clean
+from leads.capture.base import Body, Parsed, Reply, check_hmac, check_secret, clean, hmac_of
+from leads.capture.canary import plain
 from leads.capture.fields import CANONICAL, canonical, extract, fold, mapping_of
 from leads.identity import Known
 from leads.models.intake import Channel
@@ -37,6 +40,12 @@ def verify(envelope, source, body):
         check_hmac(signature, source, envelope.raw, encoding="base64", prefix="sha256=")
     else:
         check_secret(envelope, source)
+
+
+def canary(source, mark, url):
+    sent = plain(source, mark, url)
+    proof = base64.b64encode(hmac_of(source, sent.raw)).decode()
+    return replace(sent, headers={"Typeform-Signature": f"sha256={proof}"} if source.secret else {})
 
 
 def _mapping(value):

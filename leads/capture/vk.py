@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from leads import identity
 from leads.capture import talk, vk_messages
 from leads.capture.base import Body, Refused, Reply, Setting, check_field, clean, parse_body
+from leads.capture.canary import MARK, json_of
 from leads.capture.fields import extract
 from leads.identity import Known
 from leads.models.intake import Channel
@@ -69,6 +70,10 @@ def reply(envelope, source):
 def verify(envelope, source, body):
     if source.secret and body is not None:  # a body cut in half holds no secret: it is refused as what it is
         check_field(str(payload_of(body).get("secret") or ""), source)
+
+
+def canary(source, mark, url):
+    return json_of({"type": MARK, "event_id": mark, "group_id": 0, "secret": source.secret})
 
 
 def parse(body, source, *, headers, region="RU", path="", received_at=None):

@@ -7,6 +7,7 @@ With a secret on the source, a sender proves itself by ``X-Signature``, by ``Aut
 from django.utils.translation import gettext_lazy as _
 
 from leads.capture.base import check_secret
+from leads.capture.canary import form as form_canary
 from leads.capture.fields import extract
 from leads.capture.opt_in import OPT_IN, check_days
 from leads.capture.traps import spring
@@ -23,6 +24,9 @@ def verify(envelope, source, body):
     if source.secret:
         field = body.fields.get("secret", [""])[0] if body else ""
         check_secret(envelope, source, given=field)
+
+
+canary = form_canary
 
 
 def parse(body, source, *, headers, region="RU", path="", received_at=None):

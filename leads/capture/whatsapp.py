@@ -4,6 +4,7 @@ The address is checked with hub.challenge; every delivery is signed with the app
 hold many changes. A person is known by number (wa_id), or, where they hide it, by an id of our business alone.
 """
 
+from dataclasses import replace
 from urllib.parse import parse_qs
 
 from django.core.exceptions import ValidationError
@@ -11,7 +12,8 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from leads.capture import talk
-from leads.capture.base import Reply, Setting, check_hmac, check_secret, same, secrets_of
+from leads.capture.base import Reply, Setting, check_hmac, check_secret, hmac_of, same, secrets_of
+from leads.capture.canary import plain
 from leads.capture.talk import Chat, File, Said, Status, dig, moment, part, parts, prose, whole, word
 from leads.identity import Known, line, phone
 
@@ -72,6 +74,11 @@ def verify(envelope, source, body):
 
 def reply(envelope, source):
     return Reply(200, "EVENT_RECEIVED")
+
+
+def canary(source, mark, url):
+    sent = plain(source, mark, url)
+    return replace(sent, headers={HEADER: f"sha256={hmac_of(source, sent.raw).hex()}"} if source.secret else {})
 
 
 def parse(body, source, *, headers, region="RU", path="", received_at=None):

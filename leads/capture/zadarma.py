@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 from leads import telephony
 from leads.capture import base, calling
 from leads.capture.base import Refused, Reply, Setting
+from leads.capture.canary import MARK, Canary
 from leads.telephony import ANSWERED, ENDED, IN, INTERNAL, OUT, RECORDED, RINGING, STARTED, CallEvent
 
 LABEL = "Zadarma"
@@ -81,6 +82,12 @@ def verify(envelope, source, body):
     texts = {"".join(_field(body, n) for n in names), "".join(body.fields.get(n, [""])[0] for n in names)}
     if not any(base.same(given, sign(text, secret)) for text in texts for secret in secrets):
         raise Refused(401, "bad_signature", _("The signature or the secret is wrong."))
+
+
+def canary(source, mark, url):
+    said = {"event": MARK, "caller_id": mark, "called_did": "", "call_start": ""}
+    proof = {"Signature": sign("".join(said[name] for name in INCOMING), source.secret)} if source.secret else {}
+    return Canary(base.FORM, urlencode(said).encode(), proof)
 
 
 def parse(body, source, *, headers, region, path, received_at):

@@ -138,7 +138,8 @@ def test(request, key):
     """Send what a provider's test looks like through the same door; it is no enquiry."""
     _administrators(request)
     found = get_object_or_404(Source, key=key, adapter__in=ADAPTERS)
-    answer = receipt.receive(found, canary.envelope(found, reverse("leads:capture", args=[key])))
+    path, adapter = reverse("leads:capture", args=[key]), ADAPTERS[found.adapter]
+    answer = receipt.receive(found, canary.envelope(adapter, found, path, settings.PUBLIC_URL))
     taken = answer.status == 202
     text = _("The address works: the test has been received.") if taken else str(answer.detail)
     return away(request, reverse("leads:source", args=[key]), text, level="success" if taken else "error")

@@ -43,11 +43,12 @@ class Command(BaseCommand):
     def send(self, source, base):
         """What the door said to a test, and what the judge made of it; ``ok``: stored and judged in time."""
         mark, start = f"canary-{uuid.uuid4().hex[:12]}", time.monotonic()
-        kind, raw, headers = canary.letter(source, mark)
-        address = base + reverse("leads:capture", args=[source.key]) + canary.query(source)
+        address = base + reverse("leads:capture", args=[source.key])
+        sent = canary.of(ADAPTERS[source.adapter], source, mark, address)
+        headers = {"Content-Type": sent.content_type, **canary.headers_of(sent, mark)}
         try:
             answer = outbound.fetch(
-                "POST", address, data=raw, headers={"Content-Type": kind, **headers}, timeout=PATIENCE, trusted=base
+                "POST", address + sent.query, data=sent.raw, headers=headers, timeout=PATIENCE, trusted=base
             )
         except (outbound.Refused, outbound.Unreachable) as error:
             return {"source": source.key, "ok": False, "error": str(error)}
