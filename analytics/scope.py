@@ -68,8 +68,11 @@ class Scope:
         return queryset.filter(team=self.team) if self.team else queryset
 
     def all_leads(self):
-        """Leads that the reader sees, of the chosen owner, team and source, of any time."""
-        rows = self._mine(Lead.objects.using(DB).visible_to(self.user))
+        """Leads that the reader sees, of the chosen owner, team and source, of any time.
+
+        One that was merged into another is not counted beside it: it is no enquiry lost, but the same one.
+        """
+        rows = self._mine(Lead.objects.using(DB).visible_to(self.user).filter(merged_into=None))
         if self.pipeline and self.pipeline.kind == "lead":
             rows = rows.filter(pipeline=self.pipeline)
         name = f"{self.touch}_origin"

@@ -65,6 +65,7 @@ class Enrolment(models.Model):
         OPTED_OUT = "opted_out", _("opted out")
         BY_HAND = "by_hand", _("by a colleague")
         SWITCHED_OFF = "switched_off", _("the sequence was switched off")
+        MERGED = "merged", _("the card was merged into another")
 
     sequence = models.ForeignKey(Sequence, models.PROTECT, related_name="enrolments")
     lead = models.ForeignKey("leads.Lead", models.CASCADE, related_name="enrolments")

@@ -119,6 +119,27 @@ def stop(lead, why, *, by=None):
 
 
 @transaction.atomic
+def hold_merged(lead):
+    """A lead that has become part of another is warmed up no more; when its next step was due is remembered."""
+    return stop(lead, Stop.MERGED) if lead.merged_into_id else 0
+
+
+@transaction.atomic
+def resume_parted(lead):
+    """What a merge has stopped goes on where it was, once the merge is undone; returns how many go on."""
+    if lead.merged_into_id or lead.status != Status.OPEN:
+        return 0
+    merged = lead.enrolments.filter(state=State.STOPPED, stopped_why=Stop.MERGED)
+    rows = list(merged.select_for_update(of=["self"]).select_related("sequence"))
+    for row in rows:
+        row.state, row.stopped_why, row.ended_at = State.RUNNING, "", None
+        row.save(update_fields=["state", "stopped_why", "ended_at"])
+        record(lead, Kind.SEQUENCE, text=row.sequence.name, what="enrolled", enrolment=row.pk)
+        enqueue("nurturing.advance", row.pk, due_at=row.next_at)
+    return len(rows)
+
+
+@transaction.atomic
 def stop_one(enrolment, *, by):
     """A colleague takes the lead out of one sequence; nothing happens to one that has ended."""
     row = Enrolment.objects.select_for_update(of=["self"]).select_related("lead", "sequence").get(pk=enrolment.pk)
@@ -128,7 +149,8 @@ def stop_one(enrolment, *, by):
 
 
 def _end(row, lead, state, why="", *, by=None):
-    row.state, row.stopped_why, row.next_at, row.ended_at = state, why, None, Now()
+    row.next_at = row.next_at if why == Stop.MERGED else None
+    row.state, row.stopped_why, row.ended_at = state, why, Now()
     row.save(update_fields=["state", "stopped_why", "next_at", "ended_at"])
     record(lead, Kind.SEQUENCE, by=by, text=row.sequence.name, what=state, why=why, enrolment=row.pk)
 
@@ -197,6 +219,8 @@ def advance(pk, *, now=None):
 def _why_stop(row, lead):
     if not row.sequence.is_active:
         return Stop.SWITCHED_OFF
+    if lead.merged_into_id:
+        return Stop.MERGED
     if lead.status != Status.OPEN:
         return Stop.CONVERTED if lead.status == Status.CONVERTED else Stop.REJECTED
     return Stop.OPTED_OUT if lead.email and optouts.is_opted_out(lead.email) else ""

@@ -84,6 +84,16 @@ def stop_sequences(lead, interaction):
     nurturing.stop(lead, STOPS[interaction.kind])
 
 
+def hold_sequences(lead, interaction):
+    """A card that went into another is warmed up there alone."""
+    nurturing.hold_merged(lead)
+
+
+def resume_sequences(lead, interaction):
+    """Two cards again: each goes on where it was."""
+    nurturing.resume_parted(lead)
+
+
 REACTIONS = {
     # A new enquiry: judged, owned, welcomed.
     Kind.CAPTURED: [score, assign, alarm, greet, sell_again, enrol],
@@ -104,8 +114,8 @@ REACTIONS = {
     Kind.ATTENDED: [score, alarm, enrol],
     Kind.DOWNLOADED: [score, alarm, enrol],
     # Two cards became one, or two again.
-    Kind.MERGED: [score_anew, alarm],
-    Kind.UNMERGED: [score_anew, alarm],
+    Kind.MERGED: [score_anew, alarm, hold_sequences],
+    Kind.UNMERGED: [score_anew, alarm, resume_sequences],
     # What a colleague learns.
     Kind.CALL: [score, alarm],
     Kind.MEETING: [score, alarm],

@@ -4,13 +4,14 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from analytics import cells
+from analytics import cells, recount
 from analytics.reports import flow, funnel, managers, sources
 from analytics.scope import Scope
 from crm.core.models import Organisation, Reason, Stage
 from deals.services import funnel as deal_funnel
 from leads.models import Origin
 from leads.services import funnel as lead_funnel
+from leads.services import merging, unmerging
 from tests.factories import DealFactory, LeadFactory
 
 pytestmark = pytest.mark.django_db
@@ -160,3 +161,18 @@ def test_files_hold_what_the_page_shows_and_only_for_who_may_export(signed_in, h
         "Contract",
         "Won deals",
     ]
+
+
+def test_a_merged_card_is_no_rejection_and_no_second_enquiry(admin, rep, funnels):
+    one, other, lost = (LeadFactory(owner=rep) for _n in range(3))
+    lead_funnel.reject(lost, reason("lead"), by=rep)
+    scope = scope_of(admin)
+    before = (counts(scope), sources.numbers(scope), managers.numbers(scope)[rep]["leads"])
+    merge = merging.merge(one.person, other.person, {}, by=admin)
+    assert (counts(scope)["New"]["entered"], counts(scope)["New"]["lost"]) == (2, 1)
+    assert [(n["all"], n["rejected"]) for _origin, n, _money in sources.numbers(scope)] == [(2, 1)]
+    assert managers.numbers(scope)[rep]["leads"]["n_new"] == 2
+    assert {lead.pk for lead in sources.rows_of(scope, None, "rejected")} == {lost.pk}
+    assert (recount.event_checks()["lead_stages"], set(recount.report_checks(scope).values())) == (0, {0})
+    unmerging.undo(merge, by=admin)
+    assert (counts(scope), sources.numbers(scope), managers.numbers(scope)[rep]["leads"]) == before

@@ -10,7 +10,7 @@ from django.utils import timezone
 from crm.core.jobs import drain
 from crm.core.models import Job, Organisation
 from leads.models import Interaction, Kind, Message, Task, Template
-from leads.services import optouts
+from leads.services import merging, optouts, unmerging
 from leads.services.timeline import record
 from nurturing import services
 from nurturing.models import Enrolment, Sequence, Step, StepRun
@@ -239,3 +239,31 @@ def test_the_welcome_speaks_the_leads_language_else_the_organisations(rep, welco
         lead = LeadFactory(owner=rep, language=language)
         subjects.append(services.greet(lead, enquiry(lead)).subject)
     assert subjects == ["Thank you", "Спасибо", "Спасибо", "Спасибо"]
+
+
+def test_a_merged_card_is_warmed_up_no_more_and_goes_on_where_it_was_after_the_undo(lead, chain, rep):
+    other = LeadFactory(owner=rep, name="Пётр", email="other@example.test")
+    row = enrolled(other)
+    at(row, NOON)
+    due = timezone.now() + timedelta(days=3)
+    Enrolment.objects.filter(pk=row.pk).update(next_at=due)
+    merge = merging.merge(lead.person, other.person, {}, by=rep)
+    drain()
+    held = Enrolment.objects.get(pk=row.pk)
+    assert (held.state, held.stopped_why) == ("stopped", "merged")
+    at(row, LATER)
+    assert StepRun.objects.filter(enrolment=row).count() == 2  # the letter and the wait
+    unmerging.undo(merge, by=rep)
+    drain()
+    row.refresh_from_db()
+    assert (row.state, row.stopped_why, row.next_at, row.ended_at) == ("running", "", due, None)
+    assert Job.objects.filter(task="nurturing.advance", ref=str(row.pk)).exists()
+
+
+def test_a_step_that_is_due_before_the_merge_is_noticed_is_not_taken(lead, chain, rep):
+    other = LeadFactory(owner=rep, name="Пётр", email="other@example.test")
+    row = enrolled(other)
+    merging.merge(lead.person, other.person, {}, by=rep)
+    at(row, NOON)
+    row.refresh_from_db()
+    assert (row.state, row.stopped_why, Message.objects.count()) == ("stopped", "merged", 0)
