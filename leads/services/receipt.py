@@ -2,16 +2,17 @@
 
 import hashlib
 import uuid
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from crm.core.jobs import enqueue, enqueue_many
+from crm.core.jobs import enqueue_many, save_with_job
 from crm.core.recent import recent
 from leads.capture import ADAPTERS, limits, several
 from leads.capture.base import JSON, Body, Refused, clean
@@ -199,14 +200,18 @@ def _taken(source, envelope, checked):
         return Answer(410, reason="source_off", detail=_("This address takes no enquiries any more."))
 
 
-@transaction.atomic
 def _store(source, envelope, checked, key=None):
     """The receipt with its job; of several enquiries the first, which holds the body, and the others beside it."""
-    if not checked.parts:
-        row = _row(source, envelope, idempotency_key=key)
-        row.save(force_insert=True)
-        enqueue(TASK, row.pk)
-        return row
+    if checked.parts:
+        return _store_several(source, envelope, checked, key)
+    row = _row(source, envelope, idempotency_key=key)
+    with transaction.atomic() if connection.in_atomic_block else nullcontext():  # a refused key undoes this alone
+        save_with_job(row, TASK)
+    return row
+
+
+@transaction.atomic
+def _store_several(source, envelope, checked, key):
     first, *rest = checked.parts
     refused = {part: _values(why) for part, why in checked.parts.items() if why}
     row = _row(source, envelope, idempotency_key=key, part=first, **refused.get(first, {}))
