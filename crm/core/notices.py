@@ -23,6 +23,7 @@ WORDING = {
     "bulk": gettext_noop("Bulk action: %(done)s done, %(refused)s refused"),
     "source_silent": gettext_noop("%(name)s has fallen silent: nothing has come for far longer than usual"),
     "receipt_error": gettext_noop("An enquiry of %(name)s could not be processed: read it again"),
+    "mailbox_closed": gettext_noop("The mailbox %(name)s cannot be read"),
     "dead_job": gettext_noop("A background job has failed for good: %(name)s"),
 }
 # Parts of open pages that a notice makes reload themselves.

@@ -18,10 +18,15 @@ class MailFolder(models.Model):
     name = models.CharField(max_length=200)
     uidvalidity = models.BigIntegerField(null=True)
     last_uid = models.BigIntegerField(default=0)
+    old_below = models.BigIntegerField(
+        default=0, db_default=0
+    )  # what lay there at the first look; not all of it is taken
     stored = models.BigIntegerField(default=0)  # letters taken from it, all in all
     polled_at = models.DateTimeField(null=True)
     failed_at = models.DateTimeField(null=True)
-    error = models.CharField(max_length=300, blank=True)
+    error = models.CharField(max_length=300, blank=True)  # code|what the server said
+    withheld_uid = models.BigIntegerField(default=0, db_default=0)  # a letter that is listed and not given
+    withheld = models.PositiveSmallIntegerField(default=0, db_default=0)  # at how many looks
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["source", "name"], name="leads_mailfolder_once")]

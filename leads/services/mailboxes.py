@@ -1,15 +1,16 @@
 """Reading mailboxes: every letter is a receipt, stored with its job and the cursor in one transaction.
 
-Nothing on the server is marked; a cut at any place leaves what is committed and a cursor that says so. The same bytes
-under the same source are one receipt (the receipt's own key), so that a folder that is numbered anew, or a letter that
-lies in two folders, has no second effect.
+Nothing on the server is marked; a cut at any place leaves what is committed and a cursor that says so, and the next
+look begins with a single letter, so that the worst of lines gets on. The same bytes under the same source are one
+receipt (the receipt's own key), so that a folder that is numbered anew, or a letter that lies in two folders, has no
+second effect. A letter that the server lists and does not give, look after look, becomes a receipt that says so.
 """
 
 import hashlib
 import logging
 import time
 import uuid
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 
 from django.conf import settings
@@ -17,8 +18,6 @@ from django.db import connection, transaction
 from django.db.models import CharField, Exists, Max, OuterRef
 from django.db.models.functions import Cast, Now
 from django.utils import timezone
-from django.utils.translation import gettext as _
-from django.utils.translation import override
 
 from crm.core.jobs import enqueue, enqueue_many
 from crm.core.models import Job
@@ -27,6 +26,7 @@ from leads.capture import imap as adapter
 from leads.capture.base import clean
 from leads.capture.letter import CUT
 from leads.models import MailFolder, Source, Submission
+from leads.services import watch
 from leads.services.judging import TASK
 from leads.services.mailroom import ARRIVED
 
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 POLL = "leads.poll_mailbox"
 EVERY = timedelta(seconds=50)  # the minute's tick comes a little sooner or later
 BATCH_BYTES, BATCH = 4 * 1024 * 1024, 50  # of one FETCH and one transaction
+CHUNK = 500  # letters whose sizes are asked for at once
+TRIES = 3  # looks at which a letter may be listed and not given
 BEGINNING = 512 * 1024  # bytes that are kept of a letter that is too large
 ENOUGH = 25.0  # seconds after which the rest is left to another job
 BACKOFF = 600  # seconds between attempts at a mailbox that does not open, at most
@@ -74,8 +76,10 @@ def poll_job(pk, run):
         report = poll(source, seconds=ENOUGH)
     except Busy:
         run.done()
-    except (imap.Broken, imap.Denied) as error:
-        run.later(str(error), cap=BACKOFF)
+    except imap.Trouble as error:
+        watch.tell_mailbox(source)
+        other = error.code == "folder"  # folders that do open are read as ever
+        run.later(str(error), cap=1 if other else BACKOFF, after=EVERY.total_seconds() if other else 0)
     else:
         with transaction.atomic():
             run.done()
@@ -106,77 +110,122 @@ def poll(source, *, seconds=None):
     """Take what is new in a mailbox: ``{"stored", "skipped", "more"}``; raises Busy, imap.Broken, imap.Denied."""
     until = time.monotonic() + seconds if seconds else None
     report = {"stored": 0, "skipped": 0, "more": False}
-    with _alone(source), override("en"):
-        names = adapter.folders(source.settings)
+    with _alone(source):
+        names, denied = adapter.folders(source.settings), None
         try:
-            with imap.Box(way(source)) as box:
-                for name in names:
-                    _read_folder(box, source, name, report, until)
-        except (imap.Broken, imap.Denied) as error:
-            _note_failure(source, names, str(error))
+            with _entered(source) as box:
+                while names:
+                    try:
+                        _read_folder(box, source, names[0], report, until)
+                    except imap.Denied as error:  # the other folders have nothing to do with it
+                        _note_failure(source, names[:1], error)
+                        denied = error
+                    names = names[1:]
+        except imap.Trouble as error:
+            _note_failure(source, names, error)
             raise
+    if denied:
+        raise denied
     return report
 
 
-def _note_failure(source, names, why):
-    for name in names[:1]:
+@contextmanager
+def _entered(source):
+    """The open mailbox; a token that the server does not take any more is exchanged, once."""
+    with ExitStack() as stack:
+        try:
+            box = stack.enter_context(imap.Box(way(source)))
+        except imap.Denied as error:
+            if error.code != "token":
+                raise
+            box = stack.enter_context(imap.Box(way(source, anew=True)))
+        yield box
+
+
+def _note_failure(source, names, error):
+    for name in names:
         MailFolder.objects.get_or_create(source=source, name=name)
-    MailFolder.objects.filter(source=source, name__in=names).update(failed_at=Now(), error=clean(why)[:300])
+    said = clean(f"{error.code}|{error.said}")[:300]
+    MailFolder.objects.filter(source=source, name__in=names).update(failed_at=Now(), error=said)
 
 
-def way(source):
-    """How to get into the mailbox; asks for a token where it needs one."""
+def trouble(folder):
+    """What is wrong with a folder, in the reader's language; empty where nothing is."""
+    code, _bar, said = folder.error.partition("|")
+    return imap.told(code, said) if code else ""
+
+
+def way(source, *, anew=False):
+    """How to get into the mailbox; asks for a token where it needs one, ``anew`` whatever it has."""
     stated, tls = source.settings, source.settings.get("tls") or "ssl"
     auth = stated.get("auth") or "password"
     inside = settings.LOCAL or bool(stated.get("inside"))
     if not stated.get("host"):
-        raise imap.Denied(_("The server of the mailbox is not stated yet."))
+        raise imap.Denied("host")
     if tls == "none" and not settings.LOCAL:
-        raise imap.Denied(_("Without encryption only on this machine."))
+        raise imap.Denied("open")
     port = adapter.number(stated, "port") if str(stated.get("port") or "").isdigit() else (993 if tls == "ssl" else 143)
-    token = "" if auth == "password" else _token(source, auth)
+    token = "" if auth == "password" else _token(source, auth, anew)
     return imap.Way(
         host=str(stated["host"]).strip(), port=port, tls=tls, user=str(stated.get("user") or ""),
         password=str(stated.get("password") or ""), token=token, inside=inside,
     )  # fmt: skip
 
 
-def _token(source, auth):
-    """An access token; a provider that gives a new refresh token with it has taken the old one back."""
-    stated = source.settings
-    own = str(stated.get("token_url") or "")
-    token, refreshed = imap.access_token(
-        own or imap.TOKEN_URLS[auth], client_id=str(stated.get("client_id") or ""),
-        client_secret=str(stated.get("client_secret") or ""), refresh_token=str(stated.get("refresh_token") or ""),
-        scope=imap.MICROSOFT_SCOPE if auth == "microsoft" else "", trusted=own,
-    )  # fmt: skip
-    if refreshed and refreshed != stated.get("refresh_token"):
-        with transaction.atomic():
-            row = Source.objects.select_for_update().get(pk=source.pk)
-            row.settings = {**row.settings, "refresh_token": refreshed}
+def _token(source, auth, anew):
+    """An access token; one at a time asks for it: a provider that gives a new refresh token takes the old one back."""
+    url = str(source.settings.get("token_url") or imap.TOKEN_URLS.get(auth) or "")
+    refresh_token = str(source.settings.get("refresh_token") or "")
+    if not anew and (token := imap.kept_token(url, refresh_token)):
+        return token
+    with transaction.atomic():
+        row = Source.objects.select_for_update(no_key=True).get(pk=source.pk)
+        stated, former = row.settings, source.settings
+        token, renewed = imap.access_token(
+            url, client_id=str(stated.get("client_id") or ""), client_secret=str(stated.get("client_secret") or ""),
+            refresh_token=str(stated.get("refresh_token") or ""),
+            scope=imap.MICROSOFT_SCOPE if auth == "microsoft" else "", trusted=str(stated.get("token_url") or ""),
+        )  # fmt: skip
+        if renewed and renewed != stated.get("refresh_token"):
+            row.settings = {**stated, "refresh_token": renewed}
             row.save(update_fields=["settings"])
+            source.settings = {**former, "refresh_token": renewed}
     return token
 
 
 def _read_folder(box, source, name, report, until):
     folder, _made = MailFolder.objects.get_or_create(source=source, name=name)
-    validity = box.open(name)
-    since = None
-    if folder.uidvalidity != validity:  # never read before, or numbered anew: what is known is told by its bytes
-        since = (source.created_at - timedelta(days=adapter.number(source.settings, "first_days"))).date()
-        folder.uidvalidity, folder.last_uid = validity, 0
-    uids = box.uids(folder.last_uid, since)
-    for start in range(0, len(uids), 500):
-        for batch in _batches(box.sketches(uids[start : start + 500])):
+    opened = box.open(name)
+    if folder.uidvalidity != opened.validity:  # never read before, or numbered anew: what is known is told by its bytes
+        folder.uidvalidity, folder.last_uid, folder.old_below = opened.validity, 0, opened.following
+    for chunk in _chunks(_waiting(box, source, folder), 1 if folder.error else CHUNK):
+        for batch in _batches(box.sketches(chunk)):
             if until and time.monotonic() > until:
                 report["more"] = True
                 break
             _take(box, source, folder, batch, report)
         if report["more"]:
             break
-    if not uids:
-        _move(folder, folder.last_uid)
+        _move(folder, chunk[-1])
+    else:
+        _move(folder, folder.old_below - 1)
     MailFolder.objects.filter(pk=folder.pk).update(polled_at=Now(), error="", failed_at=None)
+
+
+def _waiting(box, source, folder):
+    """UIDs that are to be taken: of what lay there at the first look only the young."""
+    first, old_below = folder.last_uid + 1, folder.old_below
+    if first >= old_below:
+        return box.uids(first)
+    since = source.created_at - timedelta(days=adapter.number(source.settings, "first_days"))
+    return box.uids(first, old_below - 1, since.date()) + box.uids(old_below)
+
+
+def _chunks(uids, size):
+    """In turn, more and more at a time."""
+    while uids:
+        yield uids[:size]
+        uids, size = uids[size:], min(CHUNK, 2 * size)
 
 
 def _batches(sketches):
@@ -194,25 +243,50 @@ def _batches(sketches):
 
 def _take(box, source, folder, batch, report):
     """Fetch and store; the cursor moves in the same transaction, past what is gone meanwhile as well."""
+    found = _fetched(box, source, batch)
+    withheld = next((s for s in batch if s.uid not in found and box.sketches([s.uid])), None)
+    end = batch.index(withheld) if withheld else len(batch)
+    rows = [_row(source, folder, s, found[s.uid]) for s in batch[:end] if s.uid in found]
+    with transaction.atomic():
+        stored = _store(rows)
+        _move(folder, withheld.uid - 1 if withheld else batch[-1].uid, stored)
+    report["stored"] += stored
+    report["skipped"] += len(rows) - stored
+    if withheld:
+        _pass_over(source, folder, withheld)
+        if batch[end + 1 :]:
+            _take(box, source, folder, batch[end + 1 :], report)
+
+
+def _fetched(box, source, batch):
+    """{uid: raw letter}; where several are asked for and some do not come, those are asked for one by one."""
     most = adapter.number(source.settings, "max_letter")
     small = [s.uid for s in batch if s.size <= most]
     found = box.letters(small) if small else {}
-    rows, missing = [], []
     for sketch in batch:
-        cut = sketch.size > most
-        raw = box.letters([sketch.uid], most=BEGINNING).get(sketch.uid) if cut else found.get(sketch.uid)
-        if raw is None:
-            missing.append(sketch.uid)
-            continue
-        head = f"{CUT}: {sketch.size}\r\n".encode() if cut else b""
-        rows.append(_row(source, folder, sketch, head + raw))
-    if missing and box.sketches(missing):  # listed, still there, and not given: not passed over
-        raise imap.Broken(_("The server did not give a letter."))
+        if sketch.size > most:
+            if (raw := box.letters([sketch.uid], most=BEGINNING).get(sketch.uid)) is not None:
+                found[sketch.uid] = f"{CUT}: {sketch.size}\r\n".encode() + raw
+        elif sketch.uid not in found:
+            found |= box.letters([sketch.uid])
+    return found
+
+
+def _pass_over(source, folder, sketch):
+    """A letter that is listed and not given: waited for at some looks, then a receipt says that it is missing."""
+    folder.withheld = folder.withheld + 1 if folder.withheld_uid == sketch.uid else 1
+    folder.withheld_uid = sketch.uid
+    folder.save(update_fields=["withheld_uid", "withheld"])
+    if folder.withheld < TRIES:
+        raise imap.Broken("not_given", f"{folder.name}, UID {sketch.uid}")
+    row = _row(source, folder, sketch, b"")
+    row.idempotency_key = f"withheld:{folder.pk}:{folder.uidvalidity}:{sketch.uid}"
+    row.state, row.reason, row.detail = Submission.State.ERROR, Submission.Reason.FAILED, "the server did not give it"
+    row.judged_at = timezone.now()
     with transaction.atomic():
-        stored = _store(rows)
-        _move(folder, batch[-1].uid, stored)
-    report["stored"] += stored
-    report["skipped"] += len(rows) - stored
+        Submission.objects.bulk_create([row], ignore_conflicts=True)
+        _move(folder, sketch.uid)
+        watch.tell_error(row)
 
 
 def _row(source, folder, sketch, raw):
@@ -239,7 +313,7 @@ def _store(rows):
 
 def _move(folder, uid, stored=0):
     folder.last_uid, folder.stored = max(folder.last_uid, uid), folder.stored + stored
-    folder.save(update_fields=["uidvalidity", "last_uid", "stored"])
+    folder.save(update_fields=["uidvalidity", "last_uid", "old_below", "stored"])
 
 
 # --- Trying ---------------------------------------------------------------------------------------------------------------
@@ -247,9 +321,6 @@ def _move(folder, uid, stored=0):
 
 def check(source):
     """Open the mailbox and look: ``{"folders": names, "letters": {folder: count}}``; raises imap.Broken, imap.Denied."""
-    with imap.Box(way(source)) as box:
-        letters = {}
-        for name in adapter.folders(source.settings):
-            box.open(name)
-            letters[name] = len(box.uids(0))
+    with _entered(source) as box:
+        letters = {name: box.open(name).count for name in adapter.folders(source.settings)}
         return {"folders": box.folders(), "letters": letters}

@@ -6,6 +6,7 @@ Silent is a source that nothing has come from for several times its usual gap; i
 from datetime import timedelta
 from statistics import median
 
+from django.db.models import Max
 from django.urls import reverse
 from django.utils import timezone
 
@@ -20,6 +21,7 @@ ENOUGH = 10  # receipts before anything is called usual
 TIMES = 5  # usual gaps
 LONGEST = 1.5  # times the longest gap that was seen: nights and weekends are no silence
 LEAST = timedelta(hours=1)
+CLOSED = timedelta(minutes=15)  # a mailbox that has not been read for so long is told of
 
 
 def tolerated(times):
@@ -66,3 +68,14 @@ def tell_error(receipt):
     url = reverse("leads:receipts") + f"?source={key}&state=error"
     for admin in User.objects.filter(role=Role.ADMIN, is_active=True):
         notify(admin, "receipt_error", url=url, name=receipt.source.name, source=key)
+
+
+def tell_mailbox(source):
+    """A mailbox has not opened for a while: administrators learn of it, once until it opens again."""
+    since = source.folders.aggregate(at=Max("polled_at"))["at"] or source.created_at
+    mark = {"source": source.key, "since": since.isoformat()}
+    if timezone.now() - since < CLOSED or Notice.objects.filter(kind="mailbox_closed", details__contains=mark).exists():
+        return
+    url = reverse("leads:source", args=[source.key])
+    for admin in User.objects.filter(role=Role.ADMIN, is_active=True):
+        notify(admin, "mailbox_closed", url=url, name=source.name, **mark)

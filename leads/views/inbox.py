@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_GET, require_http_methods
 
+from crm.core.fragments import part_of
 from leads import imap
 from leads.capture.letter_html import has_pictures, with_pictures_of
 from leads.models import IncomingLetter, Lead, LetterFile, MailFolder, Source
@@ -90,6 +91,7 @@ def file(request, pk):
 
 @require_http_methods(["GET", "POST"])
 @readers
+@part_of("leads:source", keys={"key": "key"})
 def mailbox(request, key):
     """How far a mailbox has been read, as a part of its source's page; a post looks into it now and says what it saw."""
     source = get_object_or_404(Source, key=key, adapter="imap")
@@ -100,7 +102,8 @@ def mailbox(request, key):
         try:
             context["seen"] = mailboxes.check(source)
             mailboxes.enqueue_poll(source)
-        except (imap.Broken, imap.Denied) as error:
+        except imap.Trouble as error:
             context["error"] = str(error)
-    context["folders"] = MailFolder.objects.filter(source=source).order_by("name")
+    rows = MailFolder.objects.filter(source=source).order_by("name")
+    context["folders"] = [(row, mailboxes.trouble(row)) for row in rows]
     return render(request, "leads/_mailbox_state.html", context)

@@ -4,14 +4,26 @@ import contextlib
 import imaplib
 import select
 import socket
+import struct
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import make_msgid
 
+from leads.services import sources
+
 USER, PASSWORD = "sales@company.ru", "app-password"
+# Every password is hashed as the cheapest allows: tests sign in hundreds of times.
+SERVER = """
+from pymap.config import IMAPConfig
+from pysasl.hashing import BuiltinHash
+IMAPConfig._get_hash_context = classmethod(lambda cls, path: BuiltinHash(rounds=1))
+from pymap.main import main
+main()
+"""
 
 
 def free_port():
@@ -24,8 +36,7 @@ def free_port():
 def imap_server():
     """The port of a server with one empty mailbox, kept in memory."""
     port = free_port()
-    start = "from pymap.main import main; main()"
-    words = [sys.executable, "-W", "ignore", "-c", start, "--host", "127.0.0.1", "--port", str(port), "--no-tls"]
+    words = [sys.executable, "-W", "ignore", "-c", SERVER, "--host", "127.0.0.1", "--port", str(port), "--no-tls"]
     words += ["--no-service", "managesieve", "--no-service", "admin"]
     words += ["dict", "--demo-user", USER, "--demo-password", PASSWORD]
     server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -64,13 +75,6 @@ def put(port, *letters, folder="INBOX"):
             assert typ == "OK", said
 
 
-def empty(port, folder="INBOX"):
-    """A folder that is numbered anew: deleted and made again (INBOX cannot be, so another one is used)."""
-    with logged_in(port) as link:
-        link.delete(folder)
-        link.create(folder)
-
-
 def letter(
     text="Добрый день! Нужна кофемашина в офис.",
     *,
@@ -88,11 +92,42 @@ def letter(
     return message
 
 
+def emptied(port):
+    """The server's port, its mailbox empty and without further folders."""
+    with logged_in(port) as link:
+        link.select("INBOX")
+        link.store("1:*", "+FLAGS", "\\Deleted")
+        link.expunge()
+        link.close()
+        for row in link.list()[1]:
+            name = row.decode().split('"/" ')[-1].strip('"')
+            if name.upper() != "INBOX":
+                link.delete(f'"{name}"')
+    return port
+
+
+def mailbox(port, key="info", **more):
+    """A source that reads the server's mailbox."""
+    stated = {"host": "127.0.0.1", "port": port, "tls": "none", "user": USER, "password": PASSWORD}
+    return sources.add(key=key, adapter="imap", name=key, settings=stated | more)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """After so many bytes of one ``side`` (down: the server's, up: the client's) the line ends in a way."""
+
+    after: int
+    side: str = "down"
+    ending: str = "cut"  # cut, reset, bye, garbage, silence
+    garbage: bytes = b""
+
+
 class Proxy:
-    """Passes bytes on to a server and hangs up after so many of the server's (``limit``), or never."""
+    """Passes bytes on to a server, until its ``fault``; ``refuses``: words that every LOGIN is answered with."""
 
     def __init__(self, port):
-        self.to, self.limit, self.passed, self.cut = port, None, 0, 0
+        self.to, self.fault, self.refuses = port, None, b""
+        self.passed = {"down": 0, "up": 0}  # bytes of the last conversation
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -104,26 +139,39 @@ class Proxy:
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client):
-        passed = 0
         with client, contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.to)) as server:
-            while True:
-                ready, _w, _x = select.select([client, server], [], [], 20)
-                if not ready:
-                    return
-                for source in ready:
-                    data = source.recv(4096)
-                    if not data:
-                        return
-                    if source is client:
-                        server.sendall(data)
-                        continue
-                    room = len(data) if self.limit is None else max(0, self.limit - passed)
-                    client.sendall(data[:room])
-                    passed += len(data)
-                    self.passed = passed
-                    if room < len(data):
-                        self.cut += 1
-                        return
+            self._pass(client, server, self.fault, {"down": 0, "up": 0})
+
+    def _pass(self, client, server, fault, passed):
+        self.passed = passed
+        while True:
+            ready, _w, _x = select.select([client, server], [], [], 20)
+            for source in ready:
+                side, other = ("up", server) if source is client else ("down", client)
+                data = source.recv(4096)
+                if side == "up" and self.refuses and b" LOGIN " in data:
+                    other, data = client, data.split(b" ")[0] + b" NO " + self.refuses + b"\r\n"
+                room = fault.after - passed[side] if fault and fault.side == side else len(data)
+                other.sendall(data[:room])
+                passed[side] += len(data[:room])
+                if room < len(data):
+                    return self._end(client, fault)
+                if not data:
+                    return None
+            if not ready:
+                return None
+
+    def _end(self, client, fault):
+        if fault.ending == "reset":
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        elif fault.ending == "bye":
+            client.sendall(b"\r\n* BYE overloaded, come back later\r\n")
+        elif fault.ending == "garbage":
+            client.sendall(fault.garbage)
+        elif fault.ending == "silence":
+            select.select([client], [], [], 5)  # until the client loses its patience
+            client.recv(65536)
+            select.select([client], [], [], 5)
 
     def close(self):
         self.listener.close()

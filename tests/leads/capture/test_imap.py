@@ -1,7 +1,7 @@
 """Mailboxes: read by a cursor, every letter stored before it moves; cut, numbered anew, read by ten at once."""
 
-import random
 import threading
+from types import SimpleNamespace
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -15,7 +15,7 @@ from leads import imap
 from leads.models import IncomingLetter, Lead, LetterFile, MailFolder, Source, Submission
 from leads.services import mailboxes, sources
 from tests.leads.capture import postbox
-from tests.leads.capture.postbox import letter, put
+from tests.leads.capture.postbox import letter, mailbox, put
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,22 +28,7 @@ def server():
 
 @pytest.fixture
 def port(server):
-    """The server, its mailbox empty."""
-    with postbox.logged_in(server) as link:
-        link.select("INBOX")
-        link.store("1:*", "+FLAGS", "\\Deleted")
-        link.expunge()
-        link.close()
-        for row in link.list()[1]:
-            name = row.decode().split('"/" ')[-1].strip('"')
-            if name.upper() != "INBOX":
-                link.delete(f'"{name}"')
-    return server
-
-
-def mailbox(port, key="info", **more):
-    stated = {"host": "127.0.0.1", "port": port, "tls": "none", "user": postbox.USER, "password": postbox.PASSWORD}
-    return sources.add(key=key, adapter="imap", name=key, settings=stated | more)
+    return postbox.emptied(server)
 
 
 def states():
@@ -106,35 +91,6 @@ def test_a_folder_that_is_numbered_anew_is_read_again_without_doubles(port, box)
     )
 
 
-def test_a_connection_that_is_cut_anywhere_loses_nothing_and_doubles_nothing(port, box, monkeypatch):
-    """The proxy hangs up after N bytes of the server's, N growing by chance; in the end every letter is one receipt."""
-    monkeypatch.setattr(mailboxes, "BATCH", 3)
-    put(port, *[letter(f"{n} " * 300, sender=f"c{n}@client.ru") for n in range(20)])
-    proxy, chance = postbox.Proxy(port), random.Random(7)
-    Source.objects.filter(pk=box.pk).update(settings=box.settings | {"port": proxy.port})
-    box.refresh_from_db()
-    try:
-        broken, most = 0, 900
-        for _attempt in range(200):
-            proxy.limit = chance.randint(most // 2, most)
-            most += 400
-            folder = MailFolder.objects.filter(source=box).first()
-            stored = Submission.objects.count()
-            assert stored == (folder.stored if folder else 0)  # the cursor and the receipts agree at every moment
-            try:
-                mailboxes.poll(box)
-            except imap.Broken:
-                broken += 1
-            else:
-                break
-    finally:
-        proxy.close()
-    assert broken > 5
-    assert Submission.objects.count() == 20
-    drain()
-    assert Lead.objects.count() == 20
-
-
 def test_ten_readers_at_once_take_each_letter_once(port, box):
     put(port, *[letter(f"{n}", sender=f"c{n}@client.ru") for n in range(30)])
     reports = []
@@ -182,6 +138,88 @@ def test_old_letters_are_left_at_the_first_look(port, box):
     mailboxes.poll(box)
     drain()
     assert list(Lead.objects.values_list("email", flat=True)) == ["new@client.ru"]
+
+
+def test_old_letters_are_left_also_by_a_first_look_that_takes_several(port, box, monkeypatch):
+    """A mailbox that was moved from elsewhere: old and new letters lie in any order, the first look is cut short."""
+    with postbox.logged_in(port) as link:
+        for n in range(6):
+            at = '"01-Jan-2020 12:00:00 +0000"' if n % 2 else None
+            link.append("INBOX", None, at, letter(f"{n}", sender=f"c{n}@client.ru").as_bytes())
+    monkeypatch.setattr(mailboxes, "BATCH", 1)
+    assert mailboxes.poll(box, seconds=1e-9) == {"stored": 0, "skipped": 0, "more": True}
+    taken, clock = [], iter(range(100))
+    monkeypatch.setattr(mailboxes, "time", SimpleNamespace(monotonic=lambda: next(clock) * 0.7))
+    for _look in range(6):
+        taken.append(mailboxes.poll(box, seconds=1)["stored"])
+    put(port, letter("later", sender="later@client.ru"))
+    assert mailboxes.poll(box)["stored"] == 1
+    drain()
+    assert set(Lead.objects.values_list("email", flat=True)) == {
+        "c0@client.ru", "c2@client.ru", "c4@client.ru", "later@client.ru",
+    }  # fmt: skip
+    assert sum(taken) == 3 and max(taken) < 3
+
+
+def test_a_folder_that_is_gone_does_not_stop_the_others(port, box):
+    box.settings = box.settings | {"folders": "INBOX, Nowhere, Sales"}
+    put(port, letter("1", sender="one@client.ru"))
+    put(port, letter("2", sender="two@client.ru"), folder="Sales")
+    with pytest.raises(imap.Denied) as denied:
+        mailboxes.poll(box)
+    assert denied.value.code == "folder" and denied.value.said.startswith("Nowhere")
+    drain()
+    assert sorted(Lead.objects.values_list("email", flat=True)) == ["one@client.ru", "two@client.ru"]
+    assert {f.name: f.error.partition("|")[0] for f in MailFolder.objects.all()} == {
+        "INBOX": "", "Nowhere": "folder", "Sales": "",
+    }  # fmt: skip
+
+
+def test_a_letter_that_the_server_does_not_give_stops_nobody_and_is_not_forgotten(port, box, monkeypatch):
+    put(port, *[letter(f"{n}", sender=f"c{n}@client.ru") for n in range(5)])
+    given, asked = imap.Box.letters, []
+
+    def letters(self, uids, most=None):
+        asked.append(list(uids))
+        found = given(self, uids, most)
+        return {uid: raw for uid, raw in found.items() if uid != bad}
+
+    with postbox.logged_in(port) as link:
+        link.select("INBOX", readonly=True)
+        bad = int(link.uid("SEARCH", "ALL")[1][0].split()[2])
+    monkeypatch.setattr(imap.Box, "letters", letters)
+    for _look in range(mailboxes.TRIES - 1):
+        with pytest.raises(imap.Broken) as broken:
+            mailboxes.poll(box)
+        assert broken.value.code == "not_given"
+    assert Submission.objects.count() == 2  # those before it
+    assert mailboxes.poll(box)["stored"] == 2
+    drain()
+    assert states() == [("lead", "")] * 2 + [("error", "failed")] + [("lead", "")] * 2
+    assert f"UID={bad}" in Submission.objects.get(state="error").path
+    asked.clear()
+    assert mailboxes.poll(box)["stored"] == 0 and asked == []  # not asked for ever
+    assert MailFolder.objects.get().error == ""
+
+
+def test_a_letter_that_is_gone_meanwhile_is_passed_over(port, box, monkeypatch):
+    put(port, *[letter(f"{n}", sender=f"c{n}@client.ru") for n in range(3)])
+    sketches, letters = imap.Box.sketches, imap.Box.letters
+
+    def listed(self, uids):
+        return [s for s in sketches(self, uids) if len(uids) > 1 or s.uid != first + 1]
+
+    def given(self, uids, most=None):
+        return {uid: raw for uid, raw in letters(self, uids, most).items() if uid != first + 1}
+
+    with postbox.logged_in(port) as link:
+        link.select("INBOX", readonly=True)
+        first = int(link.uid("SEARCH", "ALL")[1][0].split()[0])
+    monkeypatch.setattr(imap.Box, "sketches", listed)
+    monkeypatch.setattr(imap.Box, "letters", given)
+    assert mailboxes.poll(box)["stored"] == 2
+    drain()
+    assert sorted(Lead.objects.values_list("email", flat=True)) == ["c0@client.ru", "c2@client.ru"]
 
 
 def test_files_are_laid_down_under_names_that_say_nothing(port, box):
@@ -256,7 +294,10 @@ def test_a_letter_may_be_posted_by_who_knows_the_secret(client, funnels):
 
 
 HELLO, CAPABLE = b"* OK ready\r\n", b"* CAPABILITY IMAP4rev1\r\nTAG OK done\r\n"
-IN, OPENED = b"TAG OK in\r\n", b"* 3 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\nTAG OK [READ-ONLY] done\r\n"
+IN, OPENED = (
+    b"TAG OK in\r\n",
+    b"* 3 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 4] x\r\nTAG OK [READ-ONLY] done\r\n",
+)
 
 
 @pytest.mark.parametrize(
