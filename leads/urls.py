@@ -28,6 +28,10 @@ from leads.views import (
 
 app_name = "leads"
 urlpatterns = [
+    # enquiries: first, because nothing is asked for as often
+    path("capture/<slug:key>/", capture.capture, name="capture"),
+    path("capture/<slug:key>", capture.capture),  # a redirect would lose the body
+    path("capture/<slug:key>/<path:rest>", capture.capture),
     # lists: the lead list, search, many leads at once, export, a new lead by hand
     path("leads/", lists.index, name="list"),
     path("leads/arrivals/", lists.arrivals, name="arrivals"),
@@ -120,9 +124,6 @@ urlpatterns = [
     re_path(r"^t/c/(?P<token>[\w-]{10,40})/(?P<position>\d{1,3})/$", tracking.click, name="click"),
     re_path(r"^u/(?P<token>[\w-]{10,40})/$", tracking.unsubscribe, name="unsubscribe"),
     # capture: doors open to all, receipts, sources
-    path("capture/<slug:key>/", capture.capture, name="capture"),
-    path("capture/<slug:key>", capture.capture),  # a redirect would lose the body
-    path("capture/<slug:key>/<path:rest>", capture.capture),
     path("f/<slug:key>/", capture.form, name="form"),
     path("f/<slug:key>/thanks/", capture.thanks, name="form_thanks"),
     path("v/<slug:key>/", capture.visit, name="visit"),

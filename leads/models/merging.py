@@ -1,4 +1,3 @@
-import hashlib
 import hmac
 
 from django.conf import settings
@@ -66,4 +65,4 @@ class Tombstone(models.Model):
     @staticmethod
     def digest_of(kind, value, scope=""):
         word = f"{kind}:{scope}:{value}".encode()
-        return hmac.new(settings.SECRET_KEY.encode(), word, hashlib.sha256).hexdigest()
+        return hmac.digest(settings.SECRET_KEY.encode(), word, "sha256").hex()
