@@ -90,12 +90,10 @@ class Table:
         self.lines.append("\t".join(row))
         return values["id"]
 
-    def flush(self, cursor):
-        if self.lines:
-            columns = ", ".join(f'"{column}"' for column in self.columns)
-            with cursor.copy(f'copy "{self.name}" ({columns}) from stdin') as copy:
-                copy.write("\n".join(self.lines).encode() + b"\n")
-            self.lines = []
+    def take(self):
+        """The COPY and the lines that were added since the last time."""
+        columns, lines, self.lines = ", ".join(f'"{column}"' for column in self.columns), self.lines, []
+        return f'copy "{self.name}" ({columns}) from stdin', lines
 
     def settle(self, cursor):
         """Let the sequence go on after the keys given out here."""
@@ -113,10 +111,9 @@ class Tables(dict):
         self[model] = Table(model, self.now)
         return self[model]
 
-    def flush(self):
-        with connection.cursor() as cursor:
-            for table in self.values():
-                table.flush(cursor.cursor)
+    def take(self):
+        """What is to be written, see ``write``; the tables begin anew."""
+        return [table.take() for table in self.values() if table.lines]
 
     def settle(self):
         with connection.cursor() as cursor:
@@ -124,4 +121,12 @@ class Tables(dict):
                 table.settle(cursor)
 
 
-__all__ = ["Table", "Tables"]
+def write(taken):
+    """Write what ``Tables.take`` has given."""
+    with connection.cursor() as cursor:
+        for sql, lines in taken:
+            with cursor.cursor.copy(sql) as copy:
+                copy.write("\n".join(lines).encode() + b"\n")
+
+
+__all__ = ["Table", "Tables", "write"]

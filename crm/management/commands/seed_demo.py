@@ -2,6 +2,8 @@
 
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from django.conf import settings
@@ -9,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection, transaction
 
 from crm.demo import company
-from crm.demo.copying import Tables
+from crm.demo.copying import Tables, write
 from crm.demo.life import DAY, HOUR, MINUTE, Life
 from leads.models import Company as Firm
 from leads.models import Lead, Submission
@@ -46,20 +48,21 @@ class Seeding:
         self.world, self.rng, self.leads = world, rng, leads
         self.tables = Tables(world.now)
         self.companies = dict(Firm.objects.values_list("name_key", "pk"))
+        self.given = dict(Debt.objects.filter(rule=world.routing).values_list("user_id", "given"))
         self.first = Lead.objects.count() + self.tables[Lead].next
 
     def run(self):
-        for begin in range(0, self.leads, CHUNK):
-            end = min(self.leads, begin + CHUNK)
-            with transaction.atomic():
-                without_foreign_key_checks()
-                self.chunk(begin, end)
-            yield end
+        with writer() as write_down:
+            for begin in range(0, self.leads, CHUNK):
+                end = min(self.leads, begin + CHUNK)
+                write_down(*self.chunk(begin, end))
+                yield end
         self.tables.settle()
         with connection.cursor() as cursor:
             cursor.execute("analyze")
 
     def chunk(self, begin, end):
+        """(rows as ``Tables.take`` gives them, counters of fairness) of so many lives."""
         deltas, given, life = {}, {}, None
         for number in range(begin, end):
             life = Life(self.world, self.tables, self.rng, self.first + number, self.moment(number))
@@ -68,8 +71,7 @@ class Seeding:
                 chapter()
             self.noise(life)
         self.book(life, deltas)
-        self.tables.flush()
-        self.debts(given)
+        return self.tables.take(), self.debts(given)
 
     def moment(self, number):
         """When the enquiry comes: the last ones within hours, the others over the year, more on working days."""
@@ -108,12 +110,42 @@ class Seeding:
             Debt(rule=self.world.routing, user_id=user, debt=debt, given=given.get(user, 0))
             for user, debt in self.world.debts.items()
         ]
-        before = dict(Debt.objects.filter(rule=self.world.routing).values_list("user_id", "given"))
         for row in rows:
-            row.given += before.get(row.user_id, 0)
-        Debt.objects.bulk_create(
-            rows, update_conflicts=True, unique_fields=["rule", "user"], update_fields=["debt", "given"]
-        )
+            row.given = self.given[row.user_id] = self.given.get(row.user_id, 0) + row.given
+        return rows
+
+
+@contextmanager
+def writer():
+    """``write_down(rows, debts)``: a chunk in a transaction of its own, by a thread, while the next one is thought up.
+
+    Within somebody's transaction there is no second connection: it is written at once.
+    """
+    if connection.in_atomic_block:
+        yield write_chunk
+        return
+    with ThreadPoolExecutor(1) as thread:
+        last = thread.submit(lambda: None)
+
+        def write_down(*chunk):
+            nonlocal last
+            last.result()  # one at a time; what went wrong is raised here
+            last = thread.submit(write_chunk, *chunk)
+
+        try:
+            yield write_down
+            last.result()
+        finally:
+            thread.submit(connection.close).result()
+
+
+@transaction.atomic
+def write_chunk(rows, debts):
+    without_foreign_key_checks()
+    write(rows)
+    Debt.objects.bulk_create(
+        debts, update_conflicts=True, unique_fields=["rule", "user"], update_fields=["debt", "given"]
+    )
 
 
 def without_foreign_key_checks():
