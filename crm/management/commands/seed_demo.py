@@ -136,7 +136,7 @@ def writer():
             yield write_down
             last.result()
         finally:
-            thread.submit(connection.close).result()
+            thread.submit(lambda: connection.close()).result()  # the thread's own
 
 
 @transaction.atomic
