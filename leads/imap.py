@@ -129,11 +129,12 @@ class _Ear(io.RawIOBase):
 class _Limited:
     """imaplib with our sockets and without trust in announced sizes."""
 
-    way, until = None, 0.0
+    box, until = None, 0.0
     _heard, _lines = None, None
 
     def _create_socket(self, timeout):
-        return outbound.connect(self.host, self.port, inside=self.way.inside, timeout=timeout or TIMEOUT)
+        self.box.link = self  # also while it is still being greeted
+        return outbound.connect(self.host, self.port, inside=self.box.way.inside, timeout=timeout or TIMEOUT)
 
     def _ear(self):
         """Of the socket as it is now: what was said in the clear does not count after STARTTLS."""
@@ -167,7 +168,7 @@ class _Secure(_Limited, imaplib.IMAP4_SSL):
 
 
 @contextlib.contextmanager
-def _clear(denied="refused", link=None):
+def _clear(denied="refused", box=None):
     """Whatever goes wrong in here is said in two words: again, or never. ``denied``: what a refusal is about."""
     try:
         yield
@@ -178,7 +179,7 @@ def _clear(denied="refused", link=None):
     except outbound.Unreachable as error:
         raise Broken("unreachable", str(error)) from None
     except imaplib.IMAP4.abort as error:
-        raise Broken(*_aborted(_words(error), link)) from None
+        raise Broken(*_aborted(_words(error), box and box.link)) from None
     except imaplib.IMAP4.error as error:
         said = _words(error)
         raise (Broken("bye", said[6:]) if said.startswith("* BYE") else Denied(denied, said)) from None
@@ -230,7 +231,7 @@ class Box:
         self.way, self.link = way, None
 
     def __enter__(self):
-        with _clear():
+        with _clear(box=self):
             self.link = self._opened()
         try:
             self._log_in()
@@ -250,17 +251,17 @@ class Box:
 
     def _opened(self):
         way, until = self.way, time.monotonic() + PATIENCE
-        maker = type("_Link", (_Secure if way.tls == "ssl" else _Plain,), {"way": way, "until": until})
+        maker = type("_Link", (_Secure if way.tls == "ssl" else _Plain,), {"box": self, "until": until})
         more = {"ssl_context": ssl.create_default_context()} if way.tls == "ssl" else {}
         link = maker(way.host, way.port, timeout=TIMEOUT, **more)
         if way.tls == "starttls":
-            with _clear("encryption", link):
+            with _clear("encryption", self):
                 link.starttls(ssl_context=ssl.create_default_context())
         return link
 
     def _log_in(self):
         way = self.way
-        with _clear("token" if way.token else "login", self.link):
+        with _clear("token" if way.token else "login", self):
             if way.token:
                 self._log_in_by_token()
             elif way.user.isascii() and way.password.isascii():
@@ -288,7 +289,7 @@ class Box:
 
     def folders(self):
         """Names of all folders that can be read."""
-        with _clear(link=self.link):
+        with _clear(box=self):
             _typ, rows = self.link.list()
             found = [
                 re.match(rb'\(([^)]*)\) (?:"[^"]*"|NIL) (.+)$', row) for row in rows or [] if isinstance(row, bytes)
@@ -298,7 +299,7 @@ class Box:
 
     def open(self, folder):
         """The Folder, opened for reading only."""
-        with _clear("folder", self.link):
+        with _clear("folder", self):
             typ, said = self.link.select(_quoted(folder), readonly=True)
             if typ != "OK":
                 raise Denied("folder", f"{folder} ({_line(said[-1])})")
@@ -314,7 +315,7 @@ class Box:
 
     def uids(self, first, last=None, since=None):
         """UIDs from ``first`` to ``last``, in order; ``since``: a date of arrival."""
-        with _clear(link=self.link):
+        with _clear(box=self):
             criteria = [f"UID {first}:{last or '*'}"] + ([f"SINCE {_imap_date(since)}"] if since else [])
             typ, rows = self.link.uid("SEARCH", *criteria)
             if typ != "OK":
@@ -325,7 +326,7 @@ class Box:
     def sketches(self, uids):
         """Sizes and times of arrival; a letter that is gone meanwhile is left out."""
         wanted = set(uids)
-        with _clear(link=self.link):
+        with _clear(box=self):
             typ, rows = self.link.uid("FETCH", _set(uids), "(UID RFC822.SIZE INTERNALDATE)")
             if typ != "OK":  # what it does not list now must not be taken for gone
                 raise Broken("refused", _line(rows[-1]))
@@ -336,7 +337,7 @@ class Box:
         """{uid: raw letter}, as far as the server gives them; ``most``: only so many bytes of each."""
         part = f"BODY.PEEK[]<0.{most}>" if most else "BODY.PEEK[]"
         try:
-            with _clear(link=self.link):
+            with _clear(box=self):
                 _typ, rows = self.link.uid("FETCH", _set(uids), f"(UID {part})")
                 return _bodies(rows, set(uids))
         except Denied:  # BAD, for one of them

@@ -4,7 +4,7 @@ Pure: bytes in, ``Letter`` out. Real mail has headers without names, charsets th
 never close; only what is no mail at all is refused.
 """
 
-import email
+import binascii
 import email.utils
 import hashlib
 import re
@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.feedparser import BytesFeedParser
 from email.message import Message
 from email.policy import compat32
 from typing import Any
@@ -26,6 +27,10 @@ MAX_ATTACHMENTS = 50
 MAX_ATTACHED = 25 * 1024 * 1024  # bytes, all files of a letter together
 MAX_TEXT = 200_000  # characters of the text that is kept
 MAX_HTML = 1_000_000
+MAX_RAW_TEXT = 4 * MAX_HTML  # bytes of a text that are read at all
+MAX_HEAD = 500_000  # bytes
+MAX_LINES = 600_000  # a file of MAX_ATTACHED has 350,000
+MAX_LINE = 2_000_000  # bytes
 MAX_IDS = 50  # of References
 CUT = "X-Crm-Cut"  # our own header: the letter was too large and only its beginning was fetched
 
@@ -110,15 +115,39 @@ class _Policy(type(compat32)):
 
 
 _POLICY = _Policy()
-_HEADER = re.compile(rb"[!-9;-~]+[ \t]*:")
+_HEADER, _END_OF_HEAD = re.compile(rb"[!-9;-~]+[ \t]*:"), re.compile(rb"\r?\n\r?\n")
+
+
+def _bounded(raw):
+    """(raw, warnings): as much as a letter may be made of; the parser makes an object of every line and header."""
+    end, warnings = _END_OF_HEAD.search(raw), []
+    start = end.start() if end else len(raw)
+    if start > MAX_HEAD:
+        last = raw.rfind(b"\n", 0, MAX_HEAD)
+        raw, warnings = raw[: last if last > 0 else MAX_HEAD] + raw[start:], ["headers:too_many"]
+    if len(raw) > MAX_LINES:
+        end, why = _last_line(raw)
+        raw, warnings = raw[:end], [*warnings, *why]
+    return raw, warnings
+
+
+def _last_line(raw):
+    """(where to stop reading, why)."""
+    at = -1
+    for _line in range(MAX_LINES):
+        end = raw.find(b"\n", at + 1)
+        if (len(raw) if end < 0 else end) - at > MAX_LINE:
+            return at + 1 + MAX_LINE, ["lines:too_long"]
+        if end < 0:
+            return len(raw), []
+        at = end
+    return at, ["lines:too_many"]
 
 
 def _mended(raw):
     """A line among the headers that is none would end them for the parser: it goes on with the one before."""
-    end = re.search(rb"\r?\n\r?\n", raw)
-    head, rest = (raw[: end.start()], raw[end.start() :]) if end else (raw, b"")
-    if len(head) > 500_000:
-        return raw
+    end = _END_OF_HEAD.search(raw)
+    head = raw[: end.start()] if end else raw
     lines = head.split(b"\n")
     last = max((place for place, line in enumerate(lines) if _HEADER.match(line)), default=-1)
     for place, line in enumerate(lines[: last + 1]):
@@ -126,21 +155,30 @@ def _mended(raw):
             lines[place] = found[0].rstrip(b" \t:") + line[found.end() - 1 :]
         elif place and line.strip() and not line.startswith((b" ", b"\t")):
             lines[place] = b" " + line
-    return b"\n".join(lines) + rest
+    mended = b"\n".join(lines)
+    return raw if mended == head else mended + raw[len(head) :]
+
+
+def _message(raw):
+    """As the library's message_from_bytes, which holds four copies of what it reads."""
+    parser = BytesFeedParser(policy=_POLICY)
+    for start in range(0, len(raw), 65536):
+        parser.feed(raw[start : start + 65536])
+    return parser.close()
 
 
 def parse(raw):
     """The Letter in these bytes; raises Refused(422) for what is no letter."""
     try:
-        message = email.message_from_bytes(_mended(raw.lstrip(b"\r\n \t\x00")), policy=_POLICY)
-        return _letter(message, raw)
+        bounded, warnings = _bounded(raw.lstrip(b"\r\n \t\x00"))
+        return _letter(_message(_mended(bounded)), raw, warnings)
     except Refused:
         raise
     except Exception as error:  # whatever a hostile letter makes of the parser is the letter's fault, not the box's
         raise Refused(422, "unparseable", f"{type(error).__name__}: {clean(str(error))[:200]}") from error
 
 
-def _letter(message, raw):
+def _letter(message, raw, warnings):
     headers = _headers(message)
     if not headers or not ({"from", "subject", "date", "received", "message-id", "to", "content-type"} & set(headers)):
         raise Refused(422, "unparseable", "no headers of a letter")
@@ -156,7 +194,7 @@ def _letter(message, raw):
         reply_to=tuple(addresses(message, "reply-to")), subject=clean(headers.get("subject", ""))[:1000],
         date=_date(headers.get("date", "")), message_id=_one_id(headers.get("message-id", "")), references=tuple(ids),
         text=clean(text)[:MAX_TEXT], html=clean(html), attachments=tuple(body.attachments), headers=headers,
-        warnings=tuple(dict.fromkeys(body.warnings + ["cut"] * (CUT.lower() in headers))), parts=tuple(body.parts),
+        warnings=tuple(dict.fromkeys(warnings + body.warnings + ["cut"] * (CUT.lower() in headers))), parts=tuple(body.parts),
         content_type=_type(message), digest=hashlib.sha256(raw).hexdigest(),
     )  # fmt: skip
 
@@ -353,7 +391,7 @@ class _Body:
         kind = _type(part)
         if found and not found[1].startswith(b" "):
             head = b'Content-Type: %s; boundary="%s"\n\n' % (kind.encode("ascii", "replace"), found[1])
-            again = email.message_from_bytes(head + raw, policy=_POLICY)
+            again = _message(head + raw)
             if isinstance(again.get_payload(), list):
                 self._many(again, kind, again.get_payload(), depth, embedded)
                 return
@@ -382,6 +420,10 @@ class _Body:
             self._attach_letter(part, payload)
 
     def _attach_letter(self, part, payload):
+        if _depth(part) > MAX_DEPTH:  # writing it again would take the square of its depth
+            self.warnings.append("parts:too_deep")
+            self._attach(_file_name(part), "message/rfc822", b"", "", False, skipped="too_many")
+            return
         try:
             content = payload[0].as_bytes(policy=_POLICY)
             subject = header_text(payload[0].get("subject", ""))
@@ -396,7 +438,7 @@ class _Body:
         disposition = str(part.get("content-disposition", "") or "").strip().lower()
         is_text = kind in {"text/plain", "text/html"} and not disposition.startswith("attachment")
         if kind.startswith(("text/", "message/")) or kind in {"application/ics", "application/json"}:
-            text, warning = decoded(raw, params.get("charset", ""))
+            text, warning = decoded(_beginning(raw), params.get("charset", ""))
             if warning:
                 self.warnings.append(warning)
             text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -411,9 +453,8 @@ class _Body:
         if not embedded:
             self._attach(name, kind, raw, cid, disposition.startswith("inline") or bool(cid and not disposition))
 
-    def _attach(self, name, kind, content, cid, inline):
+    def _attach(self, name, kind, content, cid, inline, skipped=""):
         name = name or f"file{len(self.attachments) + 1}{_EXTENSION.get(kind, '')}"
-        skipped = ""
         if len(self.attachments) >= MAX_ATTACHMENTS:
             self.warnings.append("attachments:too_many")
             if len(self.attachments) >= 2 * MAX_ATTACHMENTS:
@@ -430,11 +471,41 @@ class _Body:
 
 def _content(part):
     """The bytes of a leaf; what its encoding spoils is taken as it stands."""
+    payload = part.get_payload()
+    encoding = str(part.get("content-transfer-encoding", "")).strip().lower()
+    if encoding == "base64" and isinstance(payload, str) and payload.isascii():
+        return _base64(payload.encode())
     try:
         return part.get_payload(decode=True) or b""
     except Exception:
-        payload = part.get_payload()
         return payload.encode("utf-8", "surrogateescape") if isinstance(payload, str) else b""
+
+
+def _base64(coded):
+    """Decoded, also where its end is missing; the library's way holds a file five times over."""
+    try:
+        return binascii.a2b_base64(coded)
+    except binascii.Error:
+        bare = re.sub(rb"[^A-Za-z0-9+/]", b"", coded)
+        if len(bare) < 0.9 * len(coded):  # it only says that it is
+            return coded
+        return binascii.a2b_base64(bare[: len(bare) - (len(bare) % 4 == 1)] + b"=" * (-len(bare) % 4))
+
+
+def _beginning(raw):
+    """What is read of a text: to the end of a line, or of a word, so that no letter is cut in two."""
+    if len(raw) <= MAX_RAW_TEXT:
+        return raw
+    end = max(raw.rfind(b"\n", 0, MAX_RAW_TEXT), raw.rfind(b" ", 0, MAX_RAW_TEXT))
+    return raw[: end if end > 0 else MAX_RAW_TEXT]
+
+
+def _depth(message):
+    """How many letters stand in one another."""
+    depth = 0
+    while isinstance(message.get_payload(), list) and message.get_payload() and depth <= MAX_DEPTH:
+        message, depth = message.get_payload()[0], depth + 1
+    return depth
 
 
 def _flowed(text, params):

@@ -56,6 +56,7 @@ def imap_server():
 @contextlib.contextmanager
 def logged_in(port):
     link = imaplib.IMAP4("127.0.0.1", port, timeout=20)
+    link.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or every letter waits for an acknowledgement
     link.login(USER, PASSWORD)
     try:
         yield link
