@@ -197,4 +197,4 @@ class DealStageMove(StageMoveBase):
         ]
 
     def __str__(self):
-        return f"{self.deal_id} {self.kind}"
+        return f"№ {self.deal_id}: {self.get_kind_display()}"

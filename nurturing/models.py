@@ -85,7 +85,7 @@ class Enrolment(models.Model):
         ]
 
     def __str__(self):
-        return f"{self.lead_id} · {self.sequence_id}"
+        return f"№ {self.lead_id}: {self.get_state_display()}"
 
 
 class StepRun(models.Model):

@@ -58,7 +58,7 @@ class Debt(models.Model):
         constraints = [models.UniqueConstraint(fields=["rule", "user"], name="routing_debt_once")]
 
     def __str__(self):
-        return f"{self.user_id}: {self.debt}"
+        return f"{self.debt:+.2f}"
 
 
 class DebtEntry(models.Model):
@@ -76,4 +76,4 @@ class DebtEntry(models.Model):
         indexes = [models.Index(fields=["rule", "user"], name="routing_debtentry_rule")]
 
     def __str__(self):
-        return f"{self.user_id} {self.delta:+}"
+        return f"{self.delta:+.2f}"

@@ -111,7 +111,7 @@ class Evidence(models.Model):
         ]
 
     def __str__(self):
-        return f"{self.lead_id} {self.points:+d} {self.rule_id}"
+        return f"№ {self.lead_id}: {self.points:+d}"
 
 
 class Rescoring(models.Model):

@@ -1,8 +1,10 @@
 """Sources, consent texts, the dictionary of lead sources, receipts."""
 
+from django import forms
 from django.contrib import admin
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from crm.core.admin_base import ReadOnlyAdmin
@@ -39,8 +41,13 @@ class SourceAdmin(admin.ModelAdmin):
 class ConsentTextAdmin(admin.ModelAdmin):
     """A version that people have agreed to is never rewritten: a new wording is a new version."""
 
-    list_display = ["purpose", "version", "created_at"]
+    list_display = ["__str__", "version", "created_at"]
     fields = ["purpose", "version", "text"]
+
+    def formfield_for_dbfield(self, db_field, request, **kwargs):
+        if db_field.name == "purpose":
+            return forms.ChoiceField(label=capfirst(db_field.verbose_name), choices=ConsentText.TITLES.items())
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def has_change_permission(self, request, obj=None):
         return obj is None and super().has_change_permission(request, obj)

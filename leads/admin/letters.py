@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import get_language_info
 from django.utils.translation import gettext_lazy as _
 
 from crm.core.admin_base import ReadOnlyAdmin
@@ -14,9 +15,13 @@ from leads.models import Message, Suppression, Template
 @admin.register(Template)
 class TemplateAdmin(admin.ModelAdmin):
     form = TemplateForm
-    list_display = ["name", "kind", "language", "is_welcome", "is_active", "preview"]
-    list_filter = ["kind", "language", "is_active"]
+    list_display = ["name", "kind", "speaks", "is_welcome", "is_active", "preview"]
+    list_filter = ["kind", "is_active"]
     search_fields = ["name", "subject"]
+
+    @admin.display(description=_("language"), ordering="language")
+    def speaks(self, template):
+        return get_language_info(template.language)["name_local"]
 
     @admin.display(description=_("preview"))
     def preview(self, template):

@@ -3,16 +3,19 @@
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
+from leads import search
 from leads.capture.fields import MARKS, TARGETS
 from leads.capture.form_items import FIELDS, MAX_ITEMS, MAX_OPTIONS, TYPES
 from leads.capture.mapping import suggestion
 from leads.capture.reading import FORMATS
 from leads.capture.several import ONE
 from leads.models import Person, ReferralCode
+from leads.services import people
 
 OURS = {
-    "name": _("full name"), "first_name": _("first name"), "last_name": _("last name"), "middle_name": _("patronymic"),
+    "name": _("full name"), "first_name": pgettext_lazy("enquiry", "first name"), "last_name": _("last name"), "middle_name": _("patronymic"),
     "phone": _("phone"), "email": _("e-mail"), "telegram": "Telegram", "whatsapp": "WhatsApp", "vk": "VK",
     "company_name": _("company"), "job_title": _("job title"), "city": _("city"), "region": _("region"),
     "country": _("country"), "language": _("language"), "industry": _("industry"), "company_size": _("company size"),
@@ -22,6 +25,7 @@ OURS = {
 }  # fmt: skip
 CUSTOM = "custom"
 CONSTANTS = 3  # rows
+FOUND = 10  # people whom a search offers
 
 
 # --- The questions of a form --------------------------------------------------------------------------------------------
@@ -67,7 +71,7 @@ def questions_in(formset):
     """What the settings keep of a valid formset, in the order that its numbers say."""
     rows = [row.cleaned_data for row in formset.forms if row.cleaned_data and not row.cleaned_data.get("DELETE")]
     rows = [row for row in rows if row.get("field") or row.get("label")]
-    rows.sort(key=lambda row: row.get("ORDER") or len(rows) + 1)
+    rows.sort(key=lambda row: row.get("ORDER") or float("inf"))  # one without a number is the last
     names = ("field", "label", "type", "required", "options")
     return [{name: row[name] for name in names if row.get(name)} for row in rows]
 
@@ -179,19 +183,39 @@ class AttendanceForm(forms.Form):
 # --- Codes ------------------------------------------------------------------------------------------------------------------
 
 
+class ClientSearch(forms.Widget):
+    """A client by name, phone or e-mail; whom the search finds stands below, one to be picked.
+
+    The value is (key of whom was picked, what was typed). ``user`` and ``url`` are the form's to set.
+    """
+
+    template_name = "leads/widgets/client_search.html"
+    user, url = None, ""
+
+    def value_from_datadict(self, data, files, name):
+        picked = data.get(name, "")
+        return int(picked) if picked.isdecimal() and len(picked) < 19 else None, search.tidy(data.get(f"{name}_q"))
+
+    def get_context(self, name, value, attrs):
+        picked, text = value or (None, "")
+        found = list(people.matching(self.user, text)[:FOUND]) if text else []
+        return super().get_context(name, None, attrs) | {
+            "found": found, "picked": picked, "text": text, "url": self.url, "name": name,
+        }  # fmt: skip
+
+
 class CodeForm(forms.ModelForm):
-    client = forms.IntegerField(
-        label=_("Client: number of the person"), required=False, help_text=_("From the address of their page.")
-    )
+    client = forms.Field(label=_("Client"), required=False, widget=ClientSearch)
 
     class Meta:
         model = ReferralCode
         fields = ["code", "partner", "client", "reward"]
         help_texts = {"code": _("Small letters, digits, hyphens; empty: we make one.")}
 
-    def __init__(self, *args, user, **kwargs):
+    def __init__(self, *args, user, url="", **kwargs):
         super().__init__(*args, **kwargs)
-        self.user = user
+        self.user = self.fields["client"].widget.user = user
+        self.fields["client"].widget.url = url
         self.fields["code"].required = False
 
     def clean_code(self):
@@ -201,11 +225,17 @@ class CodeForm(forms.ModelForm):
         return code
 
     def clean_client(self):
-        pk = self.cleaned_data["client"]
-        person = Person.objects.visible_to(self.user).filter(pk=pk).first() if pk else None
-        if pk and person is None:
+        """The person picked, or the only one whom the typed text finds."""
+        pk, text = self.cleaned_data["client"]
+        if pk:
+            found = list(Person.objects.visible_to(self.user).filter(pk=pk, merged_into=None))
+        else:
+            found = list(people.matching(self.user, text)[:2]) if text else []
+        if len(found) > 1:
+            raise ValidationError(_("Several people are found: choose one."))
+        if (pk or text) and not found:
             raise ValidationError(_("There is no such person."))
-        return person
+        return found[0] if found else None
 
     def clean(self):
         data = super().clean()

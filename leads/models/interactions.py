@@ -123,4 +123,4 @@ class Interaction(models.Model):
         ]
 
     def __str__(self):
-        return f"{self.kind} {self.at:%Y-%m-%d %H:%M}"
+        return f"{self.get_kind_display()} {self.at:%Y-%m-%d %H:%M}"

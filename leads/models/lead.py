@@ -46,7 +46,7 @@ class Lead(RefreshMixin, models.Model):
     person = models.ForeignKey("leads.Person", models.PROTECT, related_name="leads", db_index=False)
     company = models.ForeignKey("leads.Company", models.SET_NULL, null=True, blank=True, related_name="leads")
 
-    name = models.CharField(_("name"), max_length=200, blank=True)
+    name = models.CharField(pgettext_lazy("person", "name"), max_length=200, blank=True)
     phone = models.CharField(_("phone"), max_length=20, blank=True)  # E.164
     email = models.CharField(_("e-mail"), max_length=254, blank=True)
     company_name = models.CharField(_("company"), max_length=200, blank=True)
@@ -208,7 +208,7 @@ class StageMove(StageMoveBase):
         ]
 
     def __str__(self):
-        return f"{self.lead_id} {self.kind}"
+        return f"№ {self.lead_id}: {self.get_kind_display()}"
 
 
 class Assignment(models.Model):

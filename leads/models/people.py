@@ -2,6 +2,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class VisibleThroughLeads(models.QuerySet):
@@ -38,7 +39,7 @@ class Company(models.Model):
 class Person(models.Model):
     """One human being: one card for life. Leads are their enquiries, deals the money."""
 
-    name = models.CharField(_("name"), max_length=200, blank=True)
+    name = models.CharField(pgettext_lazy("person", "name"), max_length=200, blank=True)
     company = models.ForeignKey(Company, models.SET_NULL, null=True, blank=True, related_name="people")
     job_title = models.CharField(_("job title"), max_length=200, blank=True)
     city = models.CharField(_("city"), max_length=120, blank=True)

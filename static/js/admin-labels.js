@@ -52,5 +52,10 @@ const searches = () => {
   }
 };
 
-const MENDS = [editedCells, tooltips, inlineHeads, inlineCells, moments, searches];
+const magnifier = () => {
+  const picture = document.querySelector("#changelist-search label img");
+  if (picture) picture.alt = document.querySelector("#changelist-search [type=submit]").value;
+};
+
+const MENDS = [magnifier, editedCells, tooltips, inlineHeads, inlineCells, moments, searches];
 addEventListener("load", () => setTimeout(() => MENDS.forEach((mend) => mend())));

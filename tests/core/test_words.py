@@ -1,11 +1,17 @@
-"""The settings in Russian: no column, heading, filter or help is left in English."""
+"""The settings in Russian: every page opens, and no column, heading, filter or help is left in English."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
-from django.contrib import admin
+from django.contrib.admin import site
 from django.contrib.admin.utils import label_for_field
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.urls import reverse
 from django.utils.translation import override
+
+pytestmark = pytest.mark.django_db
 
 LATIN = re.compile(r"[A-Za-z]{2,}")
 NAMES = re.compile(
@@ -37,8 +43,43 @@ def words_of_page(model, page):
         yield f"{model._meta.label} filter: {one}", "" if isinstance(one, str) else one.title
 
 
-@pytest.mark.parametrize("model", admin.site._registry, ids=lambda model: model._meta.label)
+@pytest.mark.parametrize("model", site._registry, ids=lambda model: model._meta.label)
 def test_nothing_of_a_table_is_left_in_english(model):
     with override("ru"):
-        said = [*words_of(model), *words_of_page(model, admin.site._registry[model])]
+        said = [*words_of(model), *words_of_page(model, site._registry[model])]
         assert [(where, str(words)) for where, words in said if english(words)] == []
+
+
+@pytest.fixture
+def desk(client, admin):
+    """An administrator's client, in an installation that has something on every page."""
+    call_command("seed_demo", leads=30, seed=5, verbosity=0)
+    get_user_model().objects.filter(pk=admin.pk).update(language="ru")
+    client.force_login(admin, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def addresses(user):
+    for model, page in site._registry.items():
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        row = model._default_manager.order_by("pk").first()
+        yield reverse(f"{name}_changelist")
+        if page.has_add_permission(SimpleNamespace(user=user)):
+            yield reverse(f"{name}_add")
+        if row is not None:
+            yield from (reverse(f"{name}_{action}", args=[row.pk]) for action in ("change", "history"))
+
+
+def test_every_page_of_the_settings_opens_in_russian(desk, admin):
+    found = []
+    for url in [reverse("admin:index"), *addresses(admin)]:
+        answer = desk.get(url)
+        head = re.search(r"<h1>(.*?)</h1>", answer.content.decode())
+        if answer.status_code != 200 or "---------" in answer.content.decode() or english(head[1]):
+            found.append((url, answer.status_code, head and head[1]))
+    assert found == []
+
+
+def test_what_is_done_is_said_without_a_case(desk):
+    said = desk.post(reverse("admin:core_team_add"), {"name": "Север", "_save": "1"}, follow=True).content.decode()
+    assert "Добавлено: команда «<a href=" in said and "<h1>Команды</h1>" in said

@@ -169,6 +169,20 @@ class ApiKey(models.Model):
 class AuditEntry(models.Model):
     """Who exported, signed in as, or changed what an administrator should be able to ask about."""
 
+    ACTIONS = {
+        "export": _("rows were exported"),
+        "import": _("a list was imported or taken back"),
+        "person_erased": _("a client was erased"),
+        "receipt_forced": _("a refused receipt was made a lead"),
+        "receipt_replayed": _("a receipt was read again"),
+        "receipts_replayed": _("receipts were read again"),
+        "referral_rewarded": _("a recommendation was rewarded"),
+        "source_added": _("a source was added"),
+        "source_changed": _("a source was changed"),
+        "source_secret_changed": _("the secret of a source was changed"),
+        "webhook_set": _("a messenger was told where to send"),
+    }
+
     at = models.DateTimeField(auto_now_add=True, db_index=True)
     user = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     action = models.CharField(max_length=40)
@@ -180,7 +194,11 @@ class AuditEntry(models.Model):
         verbose_name, verbose_name_plural = _("audit entry"), _("audit log")
 
     def __str__(self):
-        return f"{self.at:%Y-%m-%d %H:%M} {self.user} {self.action} {self.subject}"
+        return f"{self.user or '—'}: {self.what}"
+
+    @property
+    def what(self):
+        return str(self.ACTIONS.get(self.action, self.action))
 
 
 class SavedView(models.Model):

@@ -52,7 +52,7 @@ class Job(models.Model):
     }
 
     def __str__(self):
-        return f"{self.task}({self.ref})"
+        return self.title
 
     @property
     def title(self):
