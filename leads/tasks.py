@@ -14,6 +14,7 @@ from leads.services import (
     judging,
     letter_files,
     mailboxes,
+    retention,
     site,
     tracking,
 )
@@ -82,6 +83,11 @@ def material_taken(ref):
 @job("leads.keep_files", queue="mail")
 def keep_files(ref):
     letter_files.keep(int(ref))
+
+
+@job("leads.forget_bodies", queue="bulk")
+def forget_bodies(ref):
+    retention.go_on(ref)
 
 
 @job("leads.poll_mailbox", queue="bulk", atomic=False)  # a server that does not answer keeps no letter waiting

@@ -9,7 +9,7 @@ from django.utils import timezone
 from crm.core.jobs import beat, enqueue, job
 from crm.core.models import Job, Notice, Role, User
 from crm.core.notices import notify
-from leads.services import call_ends, cdr_files, letters, mailboxes, watch
+from leads.services import call_ends, cdr_files, letters, mailboxes, retention, watch
 from routing.services import enqueue_deal
 from scoring.services import enqueue_decay
 
@@ -43,6 +43,7 @@ def minutely(ref):
 def daily(ref):
     Session.objects.filter(expire_date__lt=Now()).delete()
     Notice.objects.filter(created_at__lt=timezone.now() - KEEP_NOTICES).delete()
+    enqueue(retention.TASK, f"{ref}:0")
 
 
 def tell_of_dead_jobs():

@@ -98,6 +98,10 @@ class SubmissionQuerySet(models.QuerySet):
         """Receipts hold contacts of anyone: administrators and marketers see all, heads all as well, managers none."""
         return self if user.sees_all or user.is_head else self.none()
 
+    def readable(self):
+        """Those whose body is still there: their own, or that of the receipt which brought several."""
+        return self.exclude(whole=None, body=b"").exclude(whole__isnull=False, whole__body=b"")
+
 
 class Submission(models.Model):
     """A receipt: the raw body as it came, stored before anything is judged.
@@ -181,6 +185,11 @@ class Submission(models.Model):
             models.Index(fields=["state", "-id"], name="leads_submission_state"),
             models.Index(fields=["lead"], name="leads_submission_lead"),
             models.Index(fields=["received_at"], name="leads_submission_at"),
+            models.Index(  # whose body is to be deleted some day
+                fields=["received_at"],
+                name="leads_submission_refused",
+                condition=models.Q(state__in=["rejected", "spam"]) & ~models.Q(body=b""),
+            ),
             models.Index(fields=["whole"], name="leads_submission_whole", condition=models.Q(whole__isnull=False)),
         ]
 

@@ -11,9 +11,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
+from crm.core.models import Organisation
 from leads.forms.receipts import ReceiptFilter
 from leads.models import Identity, Lead, Source, Submission
-from leads.services import judging, parts
+from leads.services import judging, parts, retention
 from leads.services.ledger import by_source, daily, ledger
 from leads.services.receipt_search import WINDOW, chosen
 from leads.story import LABELS
@@ -79,6 +80,8 @@ def receipt(request, pk):
         "row": row,
         "lead": lead,
         "family": parts.family(row),
+        "forgotten": retention.is_forgotten(row, raw),
+        "keep_days": Organisation.get().refused_days,
         "raw": raw.decode("utf-8", "backslashreplace")[:SHOWN],
         "size": len(raw),
         "cut": len(raw) > SHOWN,
@@ -119,6 +122,9 @@ def replay(request, pk):
     row = judging.replay(row, by=request.user, force=request.POST.get("force") == "1")
     if row is None:
         raise Http404
+    if retention.is_forgotten(row, parts.raw_of(row)):
+        text = _("The body of this receipt has been deleted: it was refused longer ago than such bodies are kept.")
+        return away(request, reverse("leads:receipt", args=[row.pk]), text, level="warning")
     made = row.state in {Submission.State.LEAD, Submission.State.MERGED}
     text = _("The receipt has become a lead.") if made else _("Nothing has changed: %s") % row.get_reason_display()
     url = reverse("leads:receipt", args=[row.pk])

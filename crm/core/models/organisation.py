@@ -35,6 +35,10 @@ class Organisation(models.Model):
         _("phones of many people"), blank=True,
         help_text=_("Switchboards, by commas: who calls from there is known by a second sign only."),
     )  # fmt: skip
+    refused_days = models.PositiveSmallIntegerField(
+        _("keep what was refused, days"), default=30, validators=[MinValueValidator(1), MaxValueValidator(3650)],
+        help_text=_("Then the body of a refused receipt is deleted; the receipt itself and why it was refused stay."),
+    )  # fmt: skip
     missed_call_minutes = models.PositiveIntegerField(_("task after an enquiry, minutes"), default=15)
 
     class Meta:
