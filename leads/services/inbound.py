@@ -6,6 +6,7 @@ A handler is ``take(event, submission) -> Outcome``, in the judge's transaction;
 from leads.capture import meta
 from leads.capture.letter import Letter
 from leads.services import calls, conversations, fetching, mail_news, mailroom, site
+from leads.services.intake import Erased
 from leads.services.outcome import NOTHING, Outcome, State
 from leads.telephony import CallEvent
 
@@ -25,6 +26,17 @@ _WEIGHT = [State.ERROR, State.WAITING, State.LEAD, State.MERGED, State.SPAM, Sta
 
 
 def take(events, submission):
-    """The Outcome of all events of a receipt."""
-    outcomes = [HANDLERS[type(event)](event, submission) for event in events]
-    return min(outcomes, key=lambda outcome: _WEIGHT.index(outcome.state), default=NOTHING)
+    """(Outcome of all events of a receipt, those of nobody who was erased); raises Erased where none is left.
+
+    Of several people in one delivery, somebody who was erased holds up nobody else.
+    """
+    outcomes, kept = [], []
+    for event in events:
+        try:
+            outcomes.append(HANDLERS[type(event)](event, submission))
+        except Erased:
+            continue
+        kept.append(event)
+    if events and not kept:
+        raise Erased
+    return min(outcomes, key=lambda outcome: _WEIGHT.index(outcome.state), default=NOTHING), kept

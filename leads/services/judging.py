@@ -62,19 +62,24 @@ def judge(pk, *, force=False, fresh=False):
         parsed = read(submission)
     except Refused as refused:
         return _settle(submission, state=State.REJECTED, reason=refused.reason, detail=refused.detail)
-    found = {"parsed": parsed.as_json(), "warnings": [w[:300] for w in parsed.warnings[:50]]}
     try:
-        return _decided(submission, parsed, found, force)
+        return _decided(submission, parsed, force)
     except Erased:
         return _settle(submission, state=State.REJECTED, reason=Reason.ERASED)  # and nothing of what it says is kept
 
 
-def _decided(submission, parsed, found, force):
+def _found(parsed):
+    """What the receipts page shows of what was read."""
+    return {"parsed": parsed.as_json(), "warnings": [w[:300] for w in parsed.warnings[:50]]}
+
+
+def _decided(submission, parsed, force):
     """The receipt as it becomes a card, a part of one, or nothing."""
     if parsed.kind == "event":
         submission.forced = force
-        outcome = inbound.take(parsed.events, submission)
-        return _settle(submission, **outcome.as_values(), **found)
+        outcome, parsed.events = inbound.take(parsed.events, submission)
+        return _settle(submission, **outcome.as_values(), **_found(parsed))
+    found = _found(parsed)
     if parsed.kind != "lead" and not (force and parsed.identities):
         state = State.SPAM if parsed.kind == "spam" else State.REJECTED
         return _settle(submission, state=state, reason=parsed.reason, **found)
@@ -136,8 +141,9 @@ def gave_up(ref, error):
 
 
 def may_replay(submission):
-    """Whether a replay could change anything: what became a card never changes again."""
-    return submission.state in {State.ERROR, State.SPAM, State.REJECTED} and submission.reason not in NOTHING_KEPT
+    """Whether a replay could change anything: what became a card never changes again, and a body must be there."""
+    refused = submission.state in {State.ERROR, State.SPAM, State.REJECTED} and submission.reason not in NOTHING_KEPT
+    return refused and bool(parts.raw_of(submission))
 
 
 @transaction.atomic
@@ -163,7 +169,7 @@ def replay(submission, *, by, force=False):
 @transaction.atomic
 def replay_many(receipts, *, by):
     """Set many receipts to be read again by the workers; returns how many."""
-    rows = receipts.filter(state__in=[State.ERROR, State.REJECTED], reason__in=READ_AGAIN)
+    rows = receipts.readable().filter(state__in=[State.ERROR, State.REJECTED], reason__in=READ_AGAIN)
     pks = list(rows.select_for_update(of=("self",), skip_locked=True).values_list("pk", flat=True)[:5000])
     Submission.objects.filter(pk__in=pks).update(state=State.WAITING, reason="", detail="")
     Job.objects.filter(task=TASK, ref__in=[str(pk) for pk in pks]).delete()

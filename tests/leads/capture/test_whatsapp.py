@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from leads.capture import base, whatsapp
 from leads.models import ChatFile, ChatLine, Conversation, Identity, Lead, Message, Submission
+from leads.services import erasing
 from tests.leads.capture.conftest import make_source
 from tests.leads.capture.real import cases
 
@@ -210,3 +211,28 @@ JSONS = st.recursive(
 @given(value=st.dictionaries(st.sampled_from(NAMES), JSONS))
 def test_no_json_makes_the_parser_stumble(value):
     whatsapp.parse(base.Body({}, payload={"entry": [{"changes": [{"value": value}]}]}), None, headers={})
+
+
+def test_one_erased_person_holds_up_nobody_else_of_the_delivery(tell, admin):
+    def writes(number, text):
+        return {
+            "from": number,
+            "id": f"wamid.{text}",
+            "timestamp": "1760000000",
+            "type": "text",
+            "text": {"body": text},
+        }
+
+    tell(delivery(writes("79160000001", "one"), wa_id="79160000001"))
+    erasing.erase(Lead.objects.get().person, by=admin)
+    both = delivery(writes("79160000001", "late"), writes("79160000002", "two"), wa_id="79160000002", name="Борис")
+    tell(both)
+    lead = Lead.objects.get(phone="+79160000002")
+    assert (lead.need, states()[1]) == ("two", ("lead", ""))
+    row = Submission.objects.order_by("id").last()
+    assert (row.lead, [event["text"] for event in row.parsed["events"]]) == (lead, ["two"])
+    assert not ChatLine.objects.filter(text="late").exists()
+    tell(delivery(writes("79160000001", "again"), wa_id="79160000001"))
+    assert (states()[2], Lead.objects.count()) == (("rejected", "erased"), 2)
+    tell(both)
+    assert (states()[3][0], ChatLine.objects.filter(text="two").count()) == ("merged", 1)
