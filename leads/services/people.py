@@ -2,9 +2,10 @@
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from leads import identity
+from leads import identity, search
 from leads.models import Company, Identity, Kind, Lead, Person
 from leads.services.timeline import record
 
@@ -29,6 +30,19 @@ class Taken(ValidationError):
         if other and other.owner:  # a colleague's card is named by its owner, its data stay unseen
             return _("%(what)s belongs to a client of %(owner)s already.") % {"what": what, "owner": other.owner}
         return _("%(what)s belongs to another client already.") % {"what": what}
+
+
+def matching(user, text):
+    """People whom a colleague may see by what was typed into a search box; none where it is too short."""
+    try:
+        leads = Lead.objects.visible_to(user).filter(search.condition(text)).order_by("-id").values("person")[:100]
+    except search.TooShort:
+        return Person.objects.none()
+    where = Q(pk__in=[row["person"] for row in leads])
+    if signs := search.identities(text):
+        where |= Q(pk__in=Identity.objects.filter(signs).values("person"))
+    seen = Person.objects.visible_to(user).filter(where, merged_into=None)
+    return seen.select_related("company", "owner").order_by("-pk")
 
 
 def normal(kind, raw):

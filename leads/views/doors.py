@@ -11,8 +11,10 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
 from crm.core.models import AuditEntry
+from leads import search
 from leads.capture import ADAPTERS
 from leads.forms.doors import (
+    FOUND,
     OURS,
     AttendanceForm,
     CodeForm,
@@ -25,6 +27,7 @@ from leads.forms.doors import (
 from leads.importing.errors import Unreadable
 from leads.models import ReferralCode, Source
 from leads.services import attendance, mapped, referrals, sources
+from leads.services.people import matching
 from leads.views.answers import away
 from leads.views.receipts import readers
 
@@ -154,18 +157,27 @@ def _marked_list(request, source, form):
 @require_http_methods(METHODS)
 @readers
 def codes(request, key):
-    source = _source(key, ["referral"])
+    source, here = _source(key, ["referral"]), reverse("leads:source_codes", args=[key])
     if request.method == "POST" and request.POST.get("given"):
         return _rewarded(request, source)
-    form = CodeForm(_sent(request), user=request.user)
+    if request.htmx and "client_q" in request.GET:
+        return _clients(request)
+    form = CodeForm(_sent(request), user=request.user, url=here)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         made = referrals.make(
             by=request.user, code=data["code"], partner=data["partner"], person=data["client"], reward=data["reward"]
         )
-        return away(request, reverse("leads:source_codes", args=[key]), _("The code %s is ready.") % made.code)
+        return away(request, here, _("The code %s is ready.") % made.code)
     rows = [(code, referrals.link(source, code)) for code in referrals.report(request.user)[:500]]
     return _page(request, "leads/source_codes.html", source, {"form": form, "rows": rows}, invalid=bool(form.errors))
+
+
+def _clients(request):
+    """Whom the search of the form finds."""
+    text = search.tidy(request.GET["client_q"])
+    context = {"found": matching(request.user, text)[:FOUND] if text else [], "text": text, "name": "client"}
+    return render(request, "leads/_client_options.html", context)
 
 
 def _rewarded(request, source):

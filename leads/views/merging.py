@@ -1,7 +1,6 @@
 """One client with two cards: suggestions, the two side by side, the merge and its undo."""
 
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Q
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -9,8 +8,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from crm.core.fragments import part_of
 from leads import search
-from leads.models import Identity, Lead, Merge, Person
-from leads.services import merging, twins, unmerging
+from leads.models import Identity, Merge, Person
+from leads.services import merging, people, twins, unmerging
 from leads.views import answers
 
 FOUND = 10
@@ -45,24 +44,8 @@ def not_same(request, pk, other):
 def find(request, pk):
     """Choose the other card by name, phone or e-mail."""
     person, text = _card(request, pk), request.GET.get("q", "")
-    found = _matching(request.user, text).exclude(pk=pk)[:FOUND] if text.strip() else []
+    found = people.matching(request.user, text).exclude(pk=pk)[:FOUND] if text.strip() else []
     return render(request, "leads/merge_find.html", {"person": person, "found": found, "q": search.tidy(text)})
-
-
-def _matching(user, text):
-    try:
-        leads = Lead.objects.visible_to(user).filter(search.condition(text)).order_by("-id").values("person")[:100]
-    except search.TooShort:
-        return Person.objects.none()
-    where = Q(pk__in=[row["person"] for row in leads])
-    if signs := search.identities(text):
-        where |= Q(pk__in=Identity.objects.filter(signs).values("person"))
-    return (
-        Person.objects.visible_to(user)
-        .filter(where, merged_into=None)
-        .select_related("company", "owner")
-        .order_by("-pk")
-    )
 
 
 @require_http_methods(["GET", "POST"])

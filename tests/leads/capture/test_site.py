@@ -216,6 +216,33 @@ def friends(funnels):
     return make_source(key="friends", name="Friends", adapter="referral", settings={"origins": ["shop.test"]})
 
 
+def test_the_client_of_a_code_is_found_by_name_among_those_one_sees(friends, signed_in, head, rep, outsider):
+    mine = [
+        LeadFactory(owner=rep, name=name, person__name=name, person__owner=rep)
+        for name in ("Вера Орлова", "Вера Белова")
+    ]
+    LeadFactory(owner=outsider, name="Вера Чужая", person__name="Вера Чужая", person__owner=outsider)
+    client, page = signed_in(head), "/sources/friends/codes/"
+    found = client.get(page, {"client_q": "Вера"}, headers={"HX-Request": "true"})
+    assert {row.pk for row in found.context["found"]} == {lead.person_id for lead in mine}
+    assert client.get(page, {"client_q": "ве"}, headers={"HX-Request": "true"}).context["found"].count() == 0
+
+    def made(**said):
+        answer = client.post(page, {"reward": "5 %", **said})
+        code = ReferralCode.objects.order_by("-pk").first()
+        ReferralCode.objects.all().delete()
+        return answer.status_code, code and code.person_id
+
+    assert made(client=str(mine[0].person_id)) == (302, mine[0].person_id)
+    assert made(client_q="Белова") == (302, mine[1].person_id)  # the only one
+    assert made(client_q="Вера") == (422, None)  # two: which?
+    assert made(client_q="Чужая") == (422, None)
+    assert made(client=str(Person.objects.get(name="Вера Чужая").pk)) == (422, None)
+    assert made(client="9" * 30) == (422, None)
+    shown = client.post(page, {"client_q": "Вера"}).content.decode()
+    assert shown.count('type="radio"') == 2 and 'value="Вера"' in shown
+
+
 def test_a_link_carries_its_code_to_the_card(friends, client, post, signed_in, head):
     referrer = Person.objects.create(name="Вера", owner=head)
     signed_in(head).post("/sources/friends/codes/", {"code": "vera", "client": referrer.pk, "reward": "5 %"})
