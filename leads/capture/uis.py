@@ -1,8 +1,10 @@
 """UIS, CoMagic, CallGear: HTTP notifications whose JSON the customer composes of the provider's parameters.
 
-Follows https://www.uiscom.ru (Notifications of events; Call API 4.0, JSON-RPC ``start.employee_call``). The guide says
-which JSON to paste; other compositions are understood as long as the parameters keep their names. What happened is told
-by ``event`` where the composition states it, else by the notification's mnemonic or name, else by what is in it.
+Follows https://www.uiscom.ru (Notifications of events; Call API 4.0, JSON-RPC ``start.employee_call``). The provider's own
+page of parameters is not public; their names and the eight notifications are as partners are told to paste them
+(https://planfix.com/ru/help, "Integration with UIS" and "with CallGear"). The guide says which JSON to paste; other
+compositions are understood as long as the parameters keep their names. What happened is told by ``event`` where the
+composition states it, else by the notification's mnemonic or name, else by what is in it.
 """
 
 import re
@@ -33,8 +35,9 @@ WORDS = (
     ("lost", r"lost|missed|потерян|пропущ"),
     ("talk_over", r"talk.*(?:finish|end|stop)|заверш\w* разговор|окончан\w* разговор"),
     (ENDED, r"finish|ended|complet|hangup|заверш|окончан"),
+    (RINGING, r"wait|ожидан"),  # "Waiting for the answer" is no answer
     (ANSWERED, r"talk|answer(?!_?wait)|connect|accept|начал\w* разговор|ответил"),
-    (RINGING, r"wait|ring|leg|ожидан|звонит"),
+    (RINGING, r"ring|leg|звонит"),
     (STARTED, r"call|звон|start|session"),
 )
 
@@ -95,12 +98,18 @@ def _event(call, what, said, source, region, received_at):
     result = "" if not ended else "no_answer" if lost or talk == 0 else "answered" if talk else ""
     return CallEvent(
         call, ENDED if ended else ANSWERED if what == "talk_over" else what, at or received_at, heard=at is None,
-        direction=_direction(said), client=telephony.number(said.get("contact_phone_number"), region),
+        direction=_direction(said), client=telephony.number(_client(said), region),
         ours=said.get("virtual_phone_number", "")[:64], extension=_employee(said), name=said.get("contact_full_name", "")[:200],
         started_at=telephony.moment(said.get("start_time"), zone), talk=talk, result=result,
         duration=telephony.seconds(said.get("total_time_duration")) if ended else None,
         recording=(said.get("file_link") or said.get("full_record_file_link") or "")[:500], weight=3 if ended else 1,
     )  # fmt: skip
+
+
+def _client(said):
+    """The client's number; a composition without it names the caller and the called."""
+    other = "called_phone_number" if _direction(said) == OUT else "calling_phone_number"
+    return said.get("contact_phone_number") or said.get(other)
 
 
 def _employee(said):

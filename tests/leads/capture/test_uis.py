@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from leads.capture import uis
 from leads.models import Call, Interaction, Lead
 from tests.leads.capture.telephony import exchange, phone_of, states, the_call
 
@@ -97,3 +98,26 @@ def test_an_outgoing_and_an_internal_call(source, post, judged):
     post("uis", json_=IN | {"call_session_id": 6, "is_internal": True})
     judged()
     assert (states(), Lead.objects.count()) == ([("rejected", "own"), ("rejected", "internal")], 0)
+
+
+# What the notifications are called in the English account (CallGear), and in the Russian one.
+NAMES = [
+    ("Inbound call on a virtual phone number", "started", "in"), ("Outbound call", "started", "out"),
+    ("Waiting for the answer", "ringing", ""), ("Talk started", "answered", ""), ("Talk finished", "talk_over", ""),
+    ("Call finished", "ended", ""), ("Lost call", "lost", "in"), ("Call recording completed", "recorded", ""),
+    ("Входящий звонок на виртуальный номер", "started", "in"), ("Ожидание ответа", "ringing", ""),
+    ("Завершение разговора", "talk_over", ""), ("Завершение звонка", "ended", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "stage", "direction"), NAMES)
+def test_a_notification_is_known_by_its_name(name, stage, direction):
+    said = {"notification_name": name}
+    assert (uis._what(said), uis._direction(said)) == (stage, direction)
+
+
+def test_a_composition_without_the_contact_names_caller_and_called(source, post, judged):
+    ends = {"calling_phone_number": "79161234567", "called_phone_number": "74951112233"}
+    post("uis", json_={n: v for n, v in LOST.items() if n != "contact_phone_number"} | ends)
+    judged()
+    assert the_call("client", "direction") == ("+79161234567", "in")
