@@ -1,7 +1,5 @@
 """Filters of deals: of the list, its export and the board."""
 
-from datetime import datetime, time, timedelta
-
 import django_filters as df
 from django import forms
 from django.db.models import Q
@@ -9,11 +7,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
+from crm.core.filtering import ListFilter, OwnerFilter
 from crm.core.models import Stage, Team, User
 from crm.core.widgets import Picker, offer
 from deals.models import Deal, Status
 from leads import search
-from leads.filters import LeadForm, OwnerFilter
+from leads.filters import LeadForm
 from leads.models import Lead, Origin
 
 STATES = [*Status.choices, ("all", pgettext_lazy("deal state", "any"))]
@@ -33,12 +32,6 @@ BESIDE = {"sort", "after", "pipeline", "form"}  # of the address, not of the fil
 PEOPLE_AT_MOST = 1000  # found by a search; who has more typed too little
 ANY = pgettext_lazy("filter", "any")
 LARGEST = 10**12  # more than any column of money holds
-
-
-def midnight(day, days=0):
-    """The instant at which a local day begins."""
-    day = min(max(day, day.min + timedelta(days=2)), day.max - timedelta(days=2))  # years 1 and 9999 have no neighbours
-    return datetime.combine(day + timedelta(days=days), time(), timezone.get_current_timezone())
 
 
 def _date(label, method=None, **extra):
@@ -63,7 +56,9 @@ class DealForm(LeadForm):
         return data
 
 
-class DealFilter(df.FilterSet):
+class DealFilter(ListFilter):
+    SORTS, BESIDE = SORTS, BESIDE
+
     q = df.CharFilter(
         method="by_text",
         label=gettext_lazy("Search"),
@@ -94,22 +89,7 @@ class DealFilter(df.FilterSet):
         fields = []
         form = DealForm
 
-    def __init__(self, data, *, user, queryset=None):
-        data = data.copy()
-        data["state"] = data.get("state") or Status.OPEN
-        self.user, self.unknown = user, sorted(set(data) - set(self.base_filters) - BESIDE)
-        super().__init__(data, Deal.objects.visible_to(user) if queryset is None else queryset)
-
-    @property
-    def form(self):
-        fresh = not hasattr(self, "_form")
-        form = super().form
-        if fresh:
-            self._dress(form)
-        return form
-
-    def _dress(self, form):
-        """Choices that depend on the user; a control with nothing to choose from is not shown."""
+    def dress(self, form):
         user = self.user
         offer(form.fields["stage"], Stage.objects.filter(pipeline__kind="deal", pipeline__is_active=True))
         offer(form.fields["origin"], Origin.objects.filter(same_as=None))
@@ -122,48 +102,6 @@ class DealFilter(df.FilterSet):
         if not (user.sees_all or user.is_head):
             form.fields["team"].widget = forms.HiddenInput()
 
-    def is_valid(self):
-        return not self.unknown and super().is_valid()
-
-    @property
-    def kept(self):
-        """What a change of filter leaves as it is."""
-        return {"sort": self.data["sort"]} if self.data.get("sort") in SORTS else {}
-
-    @property
-    def folded_in_use(self):
-        """Whether one of the filters behind "more" is set."""
-        return any(self.data.get(name) for name in list(self.base_filters)[5:])
-
-    @property
-    def problems(self):
-        """Everything wrong with the address, in words."""
-        found = [_("There is no filter “%s”.") % name[:40] for name in self.unknown]
-        for name, errors in self.form.errors.items():
-            label = self.form.fields[name].label if name in self.form.fields else ""
-            found += [f"{label}: {error}" if label else str(error) for error in errors]
-        return found
-
-    def arms(self):
-        """The filtered set as index scans for ``keyset.page``."""
-        owners, team = self._owners(), self.form.cleaned_data.get("team")
-        if self.form.cleaned_data.get("q"):
-            arms = [(self.queryset, None)]  # the text decides, its matches are few: they are sorted
-        elif owners:
-            arms = [(self.queryset.filter(owner=owner), "owner") for owner in owners]
-        elif team:
-            arms = [(self.queryset.filter(team=team), "team")]
-        else:
-            arms = Deal.objects.shares(self.user)
-        return [(self.filter_queryset(queryset), constant) for queryset, constant in arms]
-
-    def _owners(self):
-        """Keys of the chosen owners; None among them stands for nobody."""
-        named = {"me": self.user.pk, "none": None}
-        return list(
-            dict.fromkeys(named[w] if w in named else int(w) for w in self.form.cleaned_data.get("owner") or [])
-        )
-
     def by_text(self, queryset, name, value):
         try:
             where = search.condition(value)
@@ -174,14 +112,6 @@ class DealFilter(df.FilterSet):
         for word in search.fold(search.tidy(value)).split()[: search.WORDS]:
             title &= Q(search__contains=word)
         return queryset.filter(title | Q(person__in=people))
-
-    def by_state(self, queryset, name, value):
-        return queryset if value == "all" else queryset.filter(status=value)
-
-    def by_owner(self, queryset, name, value):
-        owners = self._owners()
-        where = Q(owner__in=[key for key in owners if key])
-        return queryset.filter(where | Q(owner=None) if None in owners else where)
 
     def by_attention(self, queryset, name, value):
         now, queryset = timezone.now(), queryset.open()
@@ -204,9 +134,3 @@ class DealFilter(df.FilterSet):
             "pk", flat=True
         )
         return queryset.filter(lead__first_origin__in=list(same))
-
-    def by_since(self, queryset, name, value):
-        return queryset.filter(created_at__gte=midnight(value))
-
-    def by_until(self, queryset, name, value):
-        return queryset.filter(created_at__lt=midnight(value, days=1))

@@ -2,19 +2,18 @@
 
 import django_filters as df
 from django import forms
-from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
+from crm.core.filtering import ListFilter, OwnerFilter
 from crm.core.models import Stage, Team, User
 from crm.core.widgets import Picker, offer
 from leads import search
 from leads.models import Band, Lead, Origin, Qualification, Source, Status
 from leads.services.twins import surviving
 
-OWNERS_AT_MOST = 50  # each is an index scan of its own
 STATES = [*Status.choices, ("all", pgettext_lazy("lead state", "any"))]
 ATTENTION = [
     ("waiting", gettext_lazy("waiting for an answer")),
@@ -43,19 +42,6 @@ def _people(user):
     ).distinct()
 
 
-class OwnerField(forms.MultipleChoiceField):
-    """``me``, ``none`` and keys of colleagues."""
-
-    def clean(self, value):
-        if value and len(value) > OWNERS_AT_MOST:
-            raise ValidationError(_("Choose at most %s people.") % OWNERS_AT_MOST)
-        return super().clean(value)
-
-
-class OwnerFilter(df.MultipleChoiceFilter):
-    field_class = OwnerField
-
-
 class LeadForm(forms.Form):
     """What all filters together must hold."""
 
@@ -76,7 +62,9 @@ def _many(queryset, label, any_label, **extra):
 ANY = pgettext_lazy("filter", "any")
 
 
-class LeadFilter(df.FilterSet):
+class LeadFilter(ListFilter):
+    SORTS, BESIDE = SORTS, BESIDE
+
     q = df.CharFilter(
         method="by_text",
         label=gettext_lazy("Search"),
@@ -109,22 +97,7 @@ class LeadFilter(df.FilterSet):
         fields = []
         form = LeadForm
 
-    def __init__(self, data, *, user, queryset=None):
-        data = data.copy()
-        data["state"] = data.get("state") or Status.OPEN
-        self.user, self.unknown = user, sorted(set(data) - set(self.base_filters) - BESIDE)
-        super().__init__(data, Lead.objects.visible_to(user) if queryset is None else queryset)
-
-    @property
-    def form(self):
-        fresh = not hasattr(self, "_form")
-        form = super().form
-        if fresh:
-            self._dress(form)
-        return form
-
-    def _dress(self, form):
-        """Choices that depend on the user; a control with nothing to choose from is not shown."""
+    def dress(self, form):
         offer(form.fields["stage"], Stage.objects.filter(pipeline__kind="lead", pipeline__is_active=True))
         offer(form.fields["source"], Source.objects.all())
         offer(form.fields["origin"], Origin.objects.filter(same_as=None))
@@ -136,62 +109,12 @@ class LeadFilter(df.FilterSet):
         if not (self.user.sees_all or self.user.is_head):
             form.fields["team"].widget = forms.HiddenInput()
 
-    def is_valid(self):
-        return not self.unknown and super().is_valid()
-
-    @property
-    def kept(self):
-        """What a change of filter leaves as it is."""
-        return {"sort": self.data["sort"]} if self.data.get("sort") in SORTS else {}
-
-    @property
-    def folded_in_use(self):
-        """Whether one of the filters behind "more" is set."""
-        return any(self.data.get(name) for name in list(self.base_filters)[5:])
-
-    @property
-    def problems(self):
-        """Everything wrong with the address, in words."""
-        found = [_("There is no filter “%s”.") % name[:40] for name in self.unknown]
-        for name, errors in self.form.errors.items():
-            label = self.form.fields[name].label if name in self.form.fields else ""
-            found += [f"{label}: {error}" if label else str(error) for error in errors]
-        return found
-
-    def arms(self):
-        """The filtered set as index scans for ``keyset.page``."""
-        owners, team = self._owners(), self.form.cleaned_data.get("team")
-        if self.form.cleaned_data.get("q"):
-            arms = [(self.queryset, None)]  # the text decides, its matches are few: they are sorted
-        elif owners:
-            arms = [(self.queryset.filter(owner=owner), "owner") for owner in owners]
-        elif team:
-            arms = [(self.queryset.filter(team=team), "team")]
-        else:
-            arms = Lead.objects.shares(self.user)
-        return [(self.filter_queryset(queryset), constant) for queryset, constant in arms]
-
-    def _owners(self):
-        """Keys of the chosen owners; None among them stands for nobody."""
-        named = {"me": self.user.pk, "none": None}
-        return list(
-            dict.fromkeys(named[w] if w in named else int(w) for w in self.form.cleaned_data.get("owner") or [])
-        )
-
     def by_text(self, queryset, name, value):
         try:
             where = search.condition(value)
         except search.TooShort:
             return queryset.none()
         return queryset.filter(surviving(where))
-
-    def by_state(self, queryset, name, value):
-        return queryset if value == "all" else queryset.filter(status=value)
-
-    def by_owner(self, queryset, name, value):
-        owners = self._owners()
-        where = Q(owner__in=[key for key in owners if key])
-        return queryset.filter(where | Q(owner=None) if None in owners else where)
 
     def by_attention(self, queryset, name, value):
         now = timezone.now()
@@ -215,17 +138,3 @@ class LeadFilter(df.FilterSet):
 
     def by_tag(self, queryset, name, value):
         return queryset.filter(tags__contains=[value])
-
-    def by_since(self, queryset, name, value):
-        return queryset.filter(created_at__gte=_midnight(value))
-
-    def by_until(self, queryset, name, value):
-        return queryset.filter(created_at__lt=_midnight(value, days=1))
-
-
-def _midnight(day, days=0):
-    """The instant at which a local day begins."""
-    zone = timezone.get_current_timezone()
-    ordinal = min(max(day.toordinal() + days, 2), day.max.toordinal() - 1)  # years 1 and 9999 have no neighbours
-    day = day.fromordinal(ordinal)
-    return timezone.datetime(day.year, day.month, day.day, tzinfo=zone)

@@ -25,19 +25,15 @@ HIDDEN = re.compile(
 LONGEST = timedelta(days=2)  # a call that "lasted" longer has a wrong clock
 
 
-@dataclass(frozen=True)
-class CallEvent:
-    """One piece of news. ``weight``: of two that say otherwise, the greater is believed."""
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What may be said of a call, and what is known of it in the end."""
 
-    call: str  # the provider's id of the whole call
-    stage: str
-    at: datetime | None = None
     direction: str = ""
     client: str = ""  # E.164, or as the exchange wrote what is none; empty: hidden or not said
     ours: str = ""
     extension: str = ""
     name: str = ""
-    leg: str = ""
     started_at: datetime | None = None
     answered_at: datetime | None = None
     ended_at: datetime | None = None
@@ -45,6 +41,16 @@ class CallEvent:
     talk: int | None = None
     result: str = ""
     recording: str = ""
+
+
+@dataclass(frozen=True)
+class CallEvent(About):
+    """One piece of news. ``weight``: of two that say otherwise, the greater is believed."""
+
+    call: str  # the provider's id of the whole call
+    stage: str
+    at: datetime | None = None
+    leg: str = ""
     weight: int = 1
     heard: bool = False  # the provider states no time: ``at`` is when we heard of it
 
@@ -72,21 +78,9 @@ def from_json(said):
 
 
 @dataclass(frozen=True)
-class Facts:
+class Facts(About):
     """What is known of a call."""
 
-    direction: str = ""
-    client: str = ""
-    ours: str = ""
-    extension: str = ""
-    name: str = ""
-    started_at: datetime | None = None
-    answered_at: datetime | None = None
-    ended_at: datetime | None = None
-    duration: int | None = None
-    talk: int | None = None
-    result: str = ""
-    recording: str = ""
     state: str = "ringing"  # ringing, talking, ended
     sure: bool = True  # False: over as far as is known, but nobody has said so
 

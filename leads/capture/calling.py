@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from leads.capture.base import Parsed, Setting, clean
+from leads.capture.base import Parsed, Setting, check_secret, clean, secrets_of
 
 
 class Failed(Exception):
@@ -73,6 +73,19 @@ def check_zone(settings):
             ZoneInfo(str(name))
         except (ValueError, OSError, KeyError):
             raise ValidationError(_("There is no time zone “%s”.") % name) from None
+
+
+def proof(envelope, source, body, header):
+    """The signature to be checked; "" where there is none to check: the secret itself was shown, or nothing is asked.
+
+    Raises Refused(401) where neither was given. A body cut in half proves nothing: it is refused as what it is.
+    """
+    if not secrets_of(source) or body is None:
+        return ""
+    given = envelope.headers.get(header, "")
+    if not given:
+        check_secret(envelope, source)
+    return given
 
 
 def basic(user, password):

@@ -9,12 +9,11 @@ import hashlib
 import json
 from urllib.parse import urlencode
 
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from leads import telephony
 from leads.capture import base, calling
-from leads.capture.base import Body, Refused, Reply, Setting
+from leads.capture.base import Body, Reply, Setting
 from leads.capture.canary import MARK, Canary
 from leads.telephony import ANSWERED, ENDED, IN, INTERNAL, LEFT, OUT, PICKED_UP, RECORDED, RINGING, STARTED, CallEvent
 
@@ -53,11 +52,11 @@ def verify(envelope, source, body):
         return
     key, sign, text = (body.fields.get(name, [""])[0] for name in ("vpbx_api_key", "sign", "json"))
     if not sign:
-        raise Refused(401, "unsigned", _("A signature or the secret is required."))
+        raise base.unsigned()
     own = source.settings.get("api_key")
     right = any(base.same(sign.lower(), signature(key, text, salt)) for salt in salts)
     if not right or (own and not base.same(key, own)):
-        raise Refused(401, "bad_signature", _("The signature or the secret is wrong."))
+        raise base.wrong_proof()
 
 
 def canary(source, mark, url):

@@ -47,10 +47,19 @@ class File:
 
 
 @dataclass(frozen=True)
-class Said:
-    """A message. ``is_ours``: written by the company; ``weak``: says nothing by itself (a reaction, a service note)."""
+class _News:
+    """What has happened in a chat."""
 
     chat: Chat
+
+    def _told(self, what, **more):
+        return {"what": what, **self.chat.as_json(), **more}
+
+
+@dataclass(frozen=True)
+class Said(_News):
+    """A message. ``is_ours``: written by the company; ``weak``: says nothing by itself (a reaction, a service note)."""
+
     id: str
     text: str = ""
     kind: str = "text"
@@ -63,27 +72,25 @@ class Said:
     token: str = ""  # of our own message, where the provider gives it back
 
     def as_json(self):
-        said = {"what": "said", **self.chat.as_json(), "id": self.id, "kind": self.kind, "text": self.text[:500]}
+        said = self._told("said", id=self.id, kind=self.kind, text=self.text[:500])
         return said | {name: True for name in ("is_ours", "weak") if getattr(self, name)}
 
 
 @dataclass(frozen=True)
-class Deleted:
+class Deleted(_News):
     """Messages that somebody took back."""
 
-    chat: Chat
     ids: tuple
     at: datetime | None = None
 
     def as_json(self):
-        return {"what": "deleted", **self.chat.as_json(), "ids": list(self.ids[:20])}
+        return self._told("deleted", ids=list(self.ids[:20]))
 
 
 @dataclass(frozen=True)
-class Status:
+class Status(_News):
     """What became of a message of ours. ``status``: sent, delivered, read or failed; ``up_to``: and all before it."""
 
-    chat: Chat
     id: str
     status: str
     at: datetime | None = None
@@ -92,45 +99,42 @@ class Status:
     up_to: bool = False
 
     def as_json(self):
-        return {"what": "status", **self.chat.as_json(), "id": self.id, "status": self.status}
+        return self._told("status", id=self.id, status=self.status)
 
 
 @dataclass(frozen=True)
-class Met:
+class Met(_News):
     """Somebody is there, or has said who they are, without a message.
 
     ``enquiry``: they want something; ``weak``: of a stranger it is no enquiry. A chat without an id is none.
     """
 
-    chat: Chat
     enquiry: bool = False
     weak: bool = False
 
     def as_json(self):
-        return {"what": "met", **self.chat.as_json()}
+        return self._told("met")
 
 
 @dataclass(frozen=True)
-class Transcript:
+class Transcript(_News):
     """A chat that is over, with all that was said in it."""
 
-    chat: Chat
     lines: tuple = ()
 
     def as_json(self):
-        return {"what": "transcript", **self.chat.as_json(), "lines": len(self.lines)}
+        return self._told("transcript", lines=len(self.lines))
 
 
 @dataclass(frozen=True)
-class Allowed:
+class Allowed(_News):
     """The client forbids us to write, or allows it again."""
 
-    chat: Chat
     allowed: bool
     at: datetime | None = None
 
     def as_json(self):
-        return {"what": "allowed" if self.allowed else "blocked", **self.chat.as_json()}
+        return self._told("allowed" if self.allowed else "blocked")
 
 
 # --- Reading ----------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy
 
 from leads import telephony
 from leads.capture import base, calling
-from leads.capture.base import Refused, Reply, Setting
+from leads.capture.base import Reply, Setting
 from leads.capture.canary import MARK, Canary
 from leads.telephony import ANSWERED, ENDED, IN, OUT, PICKED_UP, RECORDED, RINGING, STARTED, CallEvent
 
@@ -82,17 +82,13 @@ def _addresses(envelope):
 
 
 def verify(envelope, source, body):
-    tokens = base.secrets_of(source)
-    if not tokens or body is None:
-        return
-    given = envelope.headers.get("X-Twilio-Signature", "")
+    given, tokens = calling.proof(envelope, source, body, "X-Twilio-Signature"), base.secrets_of(source)
     if not given:
-        base.check_secret(envelope, source)
         return
     # A GET's parameters are part of its address.
     pairs = [(n, v) for n, values in body.fields.items() for v in values] if envelope.method == "POST" else []
     if not any(base.same(given, signature(url, pairs, token)) for url in _addresses(envelope) for token in tokens):
-        raise Refused(401, "bad_signature", _("The signature or the secret is wrong."))
+        raise base.wrong_proof()
 
 
 def canary(source, mark, url):

@@ -10,12 +10,11 @@ import hashlib
 import hmac
 from urllib.parse import urlencode
 
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from leads import telephony
 from leads.capture import base, calling
-from leads.capture.base import Refused, Reply, Setting
+from leads.capture.base import Reply, Setting
 from leads.capture.canary import MARK, Canary
 from leads.telephony import ANSWERED, ENDED, IN, INTERNAL, OUT, RECORDED, RINGING, STARTED, CallEvent
 
@@ -71,17 +70,13 @@ def _field(body, name):
 
 
 def verify(envelope, source, body):
-    secrets = base.secrets_of(source)
-    if not secrets or body is None:
-        return
-    given = envelope.headers.get("Signature", "")
+    given, secrets = calling.proof(envelope, source, body, "Signature"), base.secrets_of(source)
     if not given:
-        base.check_secret(envelope, source)
         return
     names = SIGNED.get(_field(body, "event"), INCOMING)
     texts = {"".join(_field(body, n) for n in names), "".join(body.fields.get(n, [""])[0] for n in names)}
     if not any(base.same(given, sign(text, secret)) for text in texts for secret in secrets):
-        raise Refused(401, "bad_signature", _("The signature or the secret is wrong."))
+        raise base.wrong_proof()
 
 
 def canary(source, mark, url):
