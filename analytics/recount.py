@@ -31,7 +31,8 @@ CHECKS = {
     "conversions": """
         select (select count(*) from leads_lead l where l.status = 'converted'
                  and not exists (select 1 from deals_deal d where d.lead_id = l.id))
-             + (select count(*) from deals_deal d join leads_lead l on l.id = d.lead_id where l.status = 'rejected')""",
+             + (select count(*) from deals_deal d join leads_lead l on l.id = d.lead_id
+                 where l.status = 'rejected' and l.merged_into_id is null)""",
     "deal_amounts": """
         select count(*) from deals_deal d join (
           select deal_id, sum(round(quantity * price * (100 - discount) / 100, 2)) as total
