@@ -2,13 +2,20 @@
 
 import base64
 import gc
+import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from django.conf import settings as stated
+from django.db import connection
 
 from crm.core.jobs import enqueue, run_job
-from crm.core.models import Job
+from crm.core.models import Job, Notice
 from leads.capture.letter import MAX_ATTACHED, MAX_ATTACHMENTS, MAX_TEXT, parse
 from leads.models import Lead, LetterFile, MailFolder, Submission
 from leads.services import judging, mailboxes
@@ -147,3 +154,47 @@ def test_after_three_days_all_letters_come_in_with_bounded_memory(server, box, l
     assert (MailFolder.objects.get().stored, MailFolder.objects.get().error) == (letters, "")
     assert grown.most < 100 * MB, f"{grown.most / MB:.0f} MB"
     print(f"{letters} letters in {looks} looks, {grown.most / MB:.0f} MB more")
+
+
+# Reads what is due as a worker does, and dies of one letter.
+WORKER = """
+import os, signal, django
+django.setup()
+from crm.core.jobs import run_job
+from crm.core.models import Job
+from leads.capture import imap
+whole = imap.parse_letter
+def parse(raw):
+    return os.kill(os.getpid(), signal.SIGSEGV) if b"X-Deadly" in raw else whole(raw)
+imap.parse_letter = parse
+for pk in list(Job.objects.filter(task="leads.judge", dead=False).order_by("pk").values_list("pk", flat=True)):
+    run_job(pk)
+"""
+
+
+def work_in_another_process():
+    here = connection.settings_dict
+    url = f"postgresql://{here['USER']}:{here['PASSWORD']}@{quote(here['HOST'], safe='')}:{here['PORT']}/{here['NAME']}"
+    words = {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "crm.settings", "CRM_STATE_DIR": str(stated.STATE_DIR)}
+    done = subprocess.run(
+        [sys.executable, "-c", WORKER], cwd=stated.BASE_DIR, env=os.environ | words, capture_output=True, timeout=120
+    )  # fmt: skip
+    assert done.returncode in {0, -signal.SIGSEGV}, done.stderr.decode()[-2000:]
+    return done.returncode
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_letter_that_kills_the_worker_is_set_aside_after_three_times(server, box, admin):
+    put(server, letter("1", sender="one@client.ru"), letter("2", sender="two@client.ru", X_Deadly="yes"),
+        letter("3", sender="three@client.ru"))  # fmt: skip
+    assert mailboxes.poll(box)["stored"] == 3
+    ends = [work_in_another_process() for _time in range(4)]
+    assert ends == [-signal.SIGSEGV] * 3 + [0]
+    rows = list(Submission.objects.order_by("pk"))
+    assert [(r.state, r.reason) for r in rows] == [("lead", ""), ("error", "failed"), ("lead", "")]
+    assert rows[1].detail == "killed its worker 3 times"
+    assert Notice.objects.filter(user=admin, kind="receipt_error").count() == 1
+    assert mailboxes.poll(box) == {"stored": 0, "skipped": 0, "more": False}  # not fetched for ever
+    judging.replay(rows[1], by=admin)  # the parser was mended
+    assert Lead.objects.filter(email="two@client.ru").count() == 1
+    assert not list((stated.STATE_DIR / "at_work").iterdir())
