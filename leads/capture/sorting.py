@@ -136,11 +136,13 @@ def _reported_by_words(letter):
     subject = bool(_BOUNCE_SUBJECT.search(letter.subject)) and not re.match(
         r"(?i)\s*(re|fwd?|aw|отв|ha)\s*:", letter.subject
     )
+    sender = from_robot or nobody or failed
+    if not (sender or subject):  # most letters: their words need not be looked at
+        return ""
     text = bool(_BOUNCE_TEXT.search(letter.text[:6000]))
     trace = bool(_TRACE.search(letter.text[:8000]))
     copy = any(p.content_type in {"message/rfc822", "text/rfc822-headers"} for p in letter.parts)
     score = 2 * from_robot + nobody + 3 * failed + 2 * subject + text + trace + copy
-    sender = from_robot or nobody or failed
     if nobody and text and copy:
         return "words"
     return "words" if (sender and score >= 4) or (subject and text and (trace or copy) and score >= 4) else ""

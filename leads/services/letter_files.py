@@ -5,7 +5,7 @@ from django.db import transaction
 
 from leads.capture.base import Refused
 from leads.capture.letter import Letter
-from leads.models import IncomingLetter, LetterFile, MailNews
+from leads.models import IncomingLetter, LetterFile, MailNews, Submission
 from leads.services.judging import read
 from leads.services.mailroom import BLANK
 
@@ -14,20 +14,20 @@ State = LetterFile.State
 
 def keep(pk):
     """Lay down the files of a letter, read again from its receipt; what is there already stays."""
-    letter = IncomingLetter.objects.select_related("submission__source").filter(pk=pk).first()
-    if letter is None or letter.submission is None:
+    rows = list(LetterFile.objects.filter(letter=pk, state=State.WAITING).order_by("position"))
+    receipt = Submission.objects.select_related("source").filter(letters=pk).first() if rows else None
+    if receipt is None:
         return
     try:
-        parsed = read(letter.submission)
+        parsed = read(receipt)
     except Refused:  # the reading became stricter since
         return
     found = next((event for event in parsed.events if isinstance(event, Letter)), None)
-    for row in letter.files.filter(state=State.WAITING).order_by("position") if found else []:
+    for row in rows if found else []:
         if row.position < len(found.attachments):
             _lay_down(row, found.attachments[row.position].content)
 
 
-@transaction.atomic
 def _lay_down(row, content):
     """A row says that its file is there only after it is; a file whose row could not be written is taken away."""
     row.file.save("file", ContentFile(content), save=False)

@@ -20,6 +20,7 @@ from django.utils.translation import override
 from crm.core.jobs import enqueue
 from crm.core.models import Organisation, User
 from crm.core.notices import notify
+from crm.core.recent import recent
 from leads import identity
 from leads.capture import returned, sorting
 from leads.capture.letter import Address, Letter
@@ -150,8 +151,13 @@ def _unproven(letter):
     return ["sender:unproven"] if re.search(r"\bdmarc\s*=\s*fail", said) else []
 
 
+@recent
+def _colleagues():
+    return {email.lower() for email in User.objects.filter(is_active=True).values_list("email", flat=True)}
+
+
 def _claims_us(address):
-    return bool(address) and User.objects.filter(email__iexact=address, is_active=True).exists()
+    return bool(address) and address.lower() in _colleagues()
 
 
 def _handler(case):
