@@ -192,7 +192,7 @@ def test_panels_show_what_the_user_may_see_and_what_was_bought(signed_in, rep, o
     mine = services.win(services.convert(lead, by=rep, amount=Decimal(1000)), by=rep)
     DealFactory(owner=outsider, person=lead.person, title="Чужая")
     for url in (f"/leads/{lead.pk}/deals/", f"/people/{lead.person_id}/deals/"):
-        html = signed_in(rep).get(url).content.decode()
+        html = signed_in(rep).get(url, headers={"HX-Request": "true"}).content.decode()
         assert mine.title in html and "Чужая" not in html and "1,000" in html
     assert signed_in(outsider).get(f"/leads/{lead.pk}/deals/").status_code == 404
 
