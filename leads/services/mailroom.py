@@ -42,6 +42,9 @@ SOFT_WITHIN = timedelta(days=30)
 MAX_NEED = 10_000  # characters of a letter that become the words of the enquiry
 ARRIVED = "Arrived"  # header of a receipt: when the mail server got the letter
 _OURS = re.compile(r"^(\d{1,18})\.([\w-]{10})@")
+_WAY_OUT = re.compile(
+    r"\s*unsubscribe\s+([\w-]{10,40})\s*", re.IGNORECASE
+)  # the subject that List-Unsubscribe asks for
 _NO_REPLY = re.compile(r"^(?:no|do[-_.]?not|donot)[-_.]?reply|^(?:robot|mailer|notifications?|forms?)@", re.IGNORECASE)
 
 
@@ -162,6 +165,8 @@ def _claims_us(address):
 
 def _handler(case):
     kind = case.found.kind
+    if kind not in {sorting.BOUNCE, sorting.COMPLAINT} and _WAY_OUT.fullmatch(case.letter.subject):
+        return _left
     if kind == sorting.MAILING_LIST and case.ours:  # a client's own program may add such headers
         kind = sorting.HUMAN
     return {
@@ -295,6 +300,19 @@ def _phone_of(letter):
     found = identity.phones(re.sub(r"\n+", "; ", end)) if re.search(r"\d{5}|\d[\s()-]+\d", end) else []
     numbers = list(dict.fromkeys(p.e164 for p in found))
     return [Known("phone", numbers[0])] if len(numbers) == 1 else []
+
+
+def _left(case):
+    """The way out by letter (RFC 2369): whoever knows the token of our letter has it, also from another address."""
+    token = _WAY_OUT.fullmatch(case.letter.subject)[1]
+    rows = Message.objects.select_related("lead").exclude(kind=Message.Kind.NOTICE)
+    case.ours = rows.filter(token=token).first()
+    if case.ours is None:
+        return _written(case)
+    optouts.opt_out(case.ours.to, lead=case.ours.lead, message=case.ours)
+    if case.ours.lead is None:
+        return Outcome(State.REJECTED, reason=Reason.NOT_ENQUIRY)
+    return Outcome(State.MERGED, lead=case.ours.lead)
 
 
 # --- Written by machines ------------------------------------------------------------------------------------------------

@@ -12,9 +12,11 @@ from django.utils import timezone as django_timezone
 from crm.core.jobs import drain
 from crm.core.models import Job
 from leads import letters as pure
-from leads.models import Engagement, Interaction, Kind, Message, Suppression
-from leads.services import letters
-from tests.factories import LeadFactory
+from leads.identity import Known
+from leads.models import Engagement, Interaction, Kind, Lead, Message, Suppression
+from leads.services import letters, merging
+from leads.services.intake import open_lead
+from tests.factories import LeadFactory, SourceFactory
 
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36"
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148"
@@ -275,3 +277,94 @@ def test_a_new_enquiry_does_not_bring_back_who_has_unsubscribed(lead, rep):
     drain()
     message.refresh_from_db()
     assert (message.state, Suppression.objects.count()) == ("skipped", 1)
+
+
+# --- Leads that are no longer what they were, and askers who try something ---------------------------------------------
+@pytest.mark.django_db
+def test_a_merged_leads_letter_counts_on_the_one_that_stayed(lead, rep, admin):
+    other = LeadFactory(owner=rep, email="other@example.test")
+    message = sent(other)
+    merging.merge(lead.person, other.person, {}, by=admin)
+    assert ask(pixel(message)).status_code == 200
+    ask(link(message))
+    judge(apart=20)
+    assert told(lead) == [("email_opened", None), ("email_clicked", "https://example.test/price")]
+    assert told(other) == []
+    ask(f"/u/{message.token}/", "post")
+    assert list(Suppression.objects.values_list("value", flat=True)) == ["other@example.test"]
+    assert ("unsubscribed", None) in told(lead)
+
+
+@pytest.mark.django_db
+def test_the_way_out_stays_open_when_the_lead_is_gone(lead):
+    """Who was deleted may still say that they want no letters; nothing else of theirs is kept."""
+    message = sent(lead)
+    Message.objects.update(lead=None)
+    assert ask(link(message))["Location"] == "https://example.test/price"
+    assert ask(f"/u/{message.token}/").status_code == 200
+    assert ask(f"/u/{message.token}/", "post", **{"List-Unsubscribe": "One-Click"}).status_code == 200
+    assert list(Suppression.objects.values_list("value", flat=True)) == ["client@example.test"]
+    assert not Engagement.objects.exists()
+
+
+@pytest.mark.django_db
+def test_nothing_that_the_asker_adds_is_kept_or_shown(lead, rep, signed_in):
+    message, evil = sent(lead), "<script>alert(1)</script>"
+    for path in (pixel(message), link(message), f"/u/{message.token}/"):
+        answer = Client(headers={"User-Agent": f"Mozilla/5.0 {evil}", "Referer": evil}).get(
+            path, {"page_title": evil, "url": "https://evil.test/", "id": "1", "token": "x"}
+        )
+        assert answer.status_code in {200, 302} and b"<script>alert" not in answer.content
+        assert "evil.test" not in answer.get("Location", "")
+    judge()
+    kept = json.dumps(list(Engagement.objects.values()), default=str)
+    assert "page_title" not in kept and "evil.test" not in kept
+    page = signed_in(rep).get(f"/leads/{lead.pk}/").content.decode()
+    assert "<script>alert" not in page
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "token", ["1", "00000000001", "%00" * 12, "x" * 41, "x" * 5000, "..%2f..%2fetc", "а" * 20, "-" * 20, "{token}x"]
+)
+def test_tokens_cannot_be_counted_through(lead, token):
+    message = sent(lead)
+    token = token.replace("{token}", message.token)
+    for path in (f"/u/{token}/", f"/t/c/{token}/1/"):
+        for method in ("get", "post"):
+            assert ask(path, method).status_code in {404, 405}
+    assert ask(f"/t/o/{token}.gif").status_code in {200, 404}
+    assert (Suppression.objects.count(), Engagement.objects.count()) == (0, 0)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ("List-Unsubscribe=One-Click", "application/x-www-form-urlencoded"),
+        ('--b\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--b--\r\n', "multipart/form-data; boundary=b"),
+        ("", "text/plain"),
+        ("\x00\xff{", "application/json"),
+    ],
+)  # fmt: skip
+def test_a_post_is_the_way_out_whatever_its_body(lead, body, kind):
+    """RFC 8058 has two forms of it; a program that sends neither means the same."""
+    message = sent(lead)
+    answer = Client(enforce_csrf_checks=True).post(f"/u/{message.token}/", body, content_type=kind)
+    assert (answer.status_code, Suppression.objects.count(), not answer.cookies) == (200, 1, True)
+    first = Suppression.objects.get().at
+    Client().post(f"/u/{message.token}/", body, content_type=kind)
+    assert Suppression.objects.get().at == first
+
+
+@pytest.mark.django_db
+def test_a_list_does_not_bring_back_who_has_unsubscribed(lead, rep, funnels):
+    ask(f"/u/{sent(lead).token}/", "post")
+    Lead.objects.filter(pk=lead.pk).update(status="rejected", closed_at=django_timezone.now())
+    again, _outcome = open_lead(
+        fields={"name": "Client"}, identities=[Known("email", lead.email)], source=SourceFactory(), consent=True
+    )
+    drain()
+    assert again.pk != lead.pk
+    assert set(Message.objects.filter(lead=again).values_list("state", flat=True)) <= {"skipped"}
+    assert Suppression.objects.count() == 1

@@ -1,20 +1,37 @@
 """What becomes of a letter: whose card, whose thread, and what comes back of our own letters."""
 
+import io
+import re
 import uuid
+import zipfile
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from urllib.parse import unquote
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from crm.core.jobs import drain
 from crm.core.models import Notice
 from leads.identity import Known
-from leads.models import IncomingLetter, Interaction, Kind, Lead, Message, Source, Submission, Suppression, Task
+from leads.models import (
+    IncomingLetter,
+    Interaction,
+    Kind,
+    Lead,
+    Message,
+    Source,
+    Submission,
+    Suppression,
+    Task,
+    Template,
+)
 from leads.services import judging, letters
 from leads.services.delivery import build, message_id
 from leads.services.erasing import erase
 from leads.services.intake import open_lead
+from leads.services.ownership import assign
 from tests.leads.capture import autoreplies
 from tests.leads.capture.postbox import letter
 
@@ -347,6 +364,151 @@ def test_a_letter_that_was_sorted_wrongly_is_made_an_enquiry_by_hand(receive, ad
 def test_a_forged_sender_is_marked(receive):
     receive(letter("x", Authentication_Results="mx.company.ru; dmarc=fail header.from=romashka.ru"))
     assert IncomingLetter.objects.get().warnings == ["sender:unproven"]
+
+
+# --- The way out, and what must not come in ----------------------------------------------------------------------------
+
+
+def test_the_way_out_by_letter_is_taken_at_its_word(receive, lead, ours):
+    """What a mail program sends for the mailto of List-Unsubscribe, whoever's address it comes from."""
+    Message.objects.filter(pk=ours.pk).update(kind="sequence")
+    asked = parseaddr_of(build(Message.objects.get(pk=ours.pk)).message()["List-Unsubscribe"])
+    receipt = receive(letter("", sender="other@romashka.ru", subject=asked, Auto_Submitted="auto-generated"))
+    assert (receipt.state, receipt.lead, kinds(lead)) == ("merged", lead, ["unsubscribed"])
+    row = Suppression.objects.get()
+    assert (row.value, row.reason, row.message) == ("petr@romashka.ru", "unsubscribed", ours)
+    assert not Task.objects.filter(lead=lead).exists()
+    receive(letter("", sender="other@romashka.ru", subject=asked))  # again
+    assert Suppression.objects.get().at == row.at
+
+
+def parseaddr_of(header):
+    """The subject that the address of a List-Unsubscribe header asks for."""
+    return unquote(re.search(r"<mailto:[^?>]+\?subject=([^>]+)>", header)[1])
+
+
+@pytest.mark.parametrize(
+    "subject", ["unsubscribe", "unsubscribe AAAAAAAAAAAAAAAAAAAAAAAA", "Re: unsubscribe {token} please"]
+)
+def test_a_way_out_that_leads_nowhere_is_a_letter_like_any_other(receive, lead, ours, subject):
+    receipt = receive(letter("Хватит", subject=subject.format(token=ours.token)))
+    assert (receipt.state, kinds(lead), Suppression.objects.count()) == ("merged", ["email_in"], 0)
+
+
+def test_two_robots_do_not_write_to_each_other_for_ever(receive, client):
+    """An out-of-office robot that does not say what it is answers everything, at once: one automatic letter goes out."""
+    Template.objects.get_or_create(
+        is_welcome=True,
+        language="ru",
+        defaults={"name": "W", "kind": "letter", "subject": "Спасибо", "body": "Получили"},
+    )
+    Template.objects.filter(is_welcome=True).update(is_active=True)
+    for number in range(5):
+        receipt = receive(letter("Я в отпуске до понедельника", subject=f"Re: {number}", sender="robot@client.ru"))
+        drain()
+        if number == 2:
+            Lead.objects.filter(pk=receipt.lead_id).update(status="rejected", closed_at=timezone.now())
+    assert Lead.objects.filter(email="robot@client.ru").count() == 2
+    assert Message.objects.filter(to="robot@client.ru").exclude(state="skipped").count() == 1
+
+
+def zip_bomb():
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("0.txt", b"0" * 30_000_000)
+    return packed.getvalue()
+
+
+FILES = {
+    "bomb.zip": (zip_bomb, "application", "zip"),
+    "winmail.dat": (lambda: b"\x78\x9f\x3e\x22" + b"x" * 50, "application", "ms-tnef"),
+    "page.html": (lambda: b"<script>alert(1)</script>", "text", "html"),
+    "picture.svg": (lambda: b"<svg onload=alert(1)>", "image", "svg+xml"),
+    "invoice.pdf.exe": (lambda: b"MZ", "application", "pdf"),
+    "смета.xlsm": (lambda: b"PK\x03\x04", "application", "vnd.ms-excel"),
+    "empty.bin": (lambda: b"", "application", "octet-stream"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_of_letters_are_kept_as_they_are_and_only_downloaded(receive, signed_in, admin, name):
+    make, kind, subkind = FILES[name]
+    mail, content = letter("см. файл"), make()
+    mail.add_attachment(content, maintype=kind, subtype=subkind, filename=name)
+    receipt = receive(mail)
+    drain()
+    row = IncomingLetter.objects.get().files.get()
+    assert (receipt.state, row.name, row.size, row.state) == ("lead", name, len(content), "kept")
+    assert re.fullmatch(r"letters/[0-9a-f]{2}/[0-9a-f]{32}", row.file.name)
+    answer = signed_in(admin).get(reverse("leads:letter_file", args=[row.pk]))
+    assert b"".join(answer.streaming_content) == content
+    assert answer["Content-Type"] == "application/octet-stream" and answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["Content-Disposition"].startswith("attachment;") and "sandbox" in answer["Content-Security-Policy"]
+
+
+def test_a_file_goes_with_its_lead(receive, lead, rep, colleague, admin, signed_in):
+    mail = letter("см. файл")
+    mail.add_attachment(b"x", maintype="application", subtype="pdf", filename="a.pdf")
+    receive(mail)
+    drain()
+    paths = [
+        reverse("leads:letter_file", args=[IncomingLetter.objects.get().files.get().pk]),
+        *(reverse(f"leads:{name}", args=[IncomingLetter.objects.get().pk]) for name in ("letter_in", "letter_in_body")),
+    ]
+
+    def seen_by(user):
+        answers = [signed_in(user).get(path) for path in paths]
+        assert all(len(b"".join(answer)) for answer in answers)  # read to the end, which closes the file
+        return {answer.status_code for answer in answers}
+
+    assert (seen_by(rep), seen_by(colleague)) == ({200}, {404})
+    assign(lead, colleague, how="manual", by=admin)
+    assert (seen_by(rep), seen_by(colleague)) == ({404}, {200})
+    erase(lead.person, by=admin)
+    assert signed_in(colleague).get(paths[0]).status_code == 404
+
+
+def test_a_picture_that_is_not_there_and_one_that_is_none(receive, signed_in, admin):
+    mail = letter("x")
+    mail.add_alternative('<p>Да</p><img src="cid:nowhere"><img src="cid:script"><img src="cid:logo">', subtype="html")
+    html = mail.get_payload()[1]
+    html.add_related(b"<svg onload=alert(1)>", maintype="image", subtype="png", cid="<script>")
+    html.add_related(b"\x89PNG\r\n\x1a\n0000", maintype="image", subtype="png", cid="<logo>")
+    receive(mail)
+    drain()
+    page = (
+        signed_in(admin).get(reverse("leads:letter_in_body", args=[IncomingLetter.objects.get().pk])).content.decode()
+    )
+    assert re.findall(r'src="([^"]*)"', page) == ["", "", "data:image/png;base64,iVBORw0KGgowMDAw"]
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m", "multipart/encrypted"]
+)
+def test_a_letter_that_only_its_reader_can_open(receive, kind):
+    more = '; boundary="b"; protocol="application/pgp-encrypted"' if kind.startswith("multipart") else ""
+    body = "--b\n\nVersion: 1\n--b\nContent-Type: application/octet-stream\n\nhQEMA\n--b--\n" if more else "MIAGCSqG\n"
+    head = "From: petr@romashka.ru\nTo: sales@company.ru\nSubject: Secret\nMessage-ID: <s@romashka.ru>\n"
+    receipt = receive(f"{head}Content-Type: {kind}{more}\n\n{body}")
+    row = IncomingLetter.objects.get()
+    assert (receipt.state, row.sort) == ("lead", "encrypted") and row.files.count() >= 1
+
+
+@pytest.mark.parametrize(
+    "name", ["=?utf-8?Q?x=0D=0ABcc:_evil@x.ru?=", "=?utf-8?B?eAAKU3ViamVjdDogeQ==?=", '" <evil@x.ru>, "']
+)
+def test_no_header_gets_out_by_a_clients_name_or_subject(receive, rep, name):
+    raw = f'From: "{name}" <petr@romashka.ru>\r\nTo: sales@company.ru\r\nSubject: {name}\r\n\r\nНужна машина'
+    receipt = receive(raw)
+    lead = receipt.lead
+    assert "\n" not in lead.name and "\r" not in lead.name
+    ours = letters.write(
+        lead, kind=Message.Kind.LETTER, subject=f"Re: {name}", text=f"Здравствуйте, {lead.name}", by=rep
+    )
+    built = build(ours)
+    sent = built.message()
+    assert (sent["Bcc"], len(sent.get_all("Subject")), built.recipients()) == (None, 1, [lead.email])
+    assert re.search(r"(?im)^bcc:", sent.as_string().partition("\n\n")[0]) is None
 
 
 # --- Bombs -------------------------------------------------------------------------------------------------------------
