@@ -34,6 +34,7 @@ from crm.core.models import (
 )
 
 admin.site.unregister(Group)  # rights follow the role
+admin.site.index_title = gettext_lazy("CRM settings")
 
 
 @login_not_required

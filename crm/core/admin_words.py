@@ -7,7 +7,7 @@ Django puts a table's name into its sentences as it stands, which in Russian nee
 from django.utils.translation import gettext_noop, ngettext_lazy
 
 TITLES = [
-    gettext_noop("Site administration"),
+    gettext_noop("None available"),
     gettext_noop("%(app)s administration"),
     gettext_noop("Select %s to change"),
     gettext_noop("Select %s to view"),
