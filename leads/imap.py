@@ -231,9 +231,9 @@ class Box:
         self.way, self.link = way, None
 
     def __enter__(self):
-        with _clear(box=self):
-            self.link = self._opened()
         try:
+            with _clear(box=self):
+                self.link = self._opened()
             self._log_in()
         except BaseException:
             self._hang_up()

@@ -6,7 +6,6 @@ Silent is a source that nothing has come from for several times its usual gap; i
 from datetime import timedelta
 from statistics import median
 
-from django.db.models import Max
 from django.urls import reverse
 from django.utils import timezone
 
@@ -71,8 +70,9 @@ def tell_error(receipt):
 
 
 def tell_mailbox(source):
-    """A mailbox has not opened for a while: administrators learn of it, once until it opens again."""
-    since = source.folders.aggregate(at=Max("polled_at"))["at"] or source.created_at
+    """A mailbox, or a folder of it, has not been read for a while: administrators learn of it, once until it is again."""
+    broken = source.folders.exclude(error="").values_list("polled_at", flat=True)
+    since = min((at or source.created_at for at in broken), default=timezone.now())
     mark = {"source": source.key, "since": since.isoformat()}
     if timezone.now() - since < CLOSED or Notice.objects.filter(kind="mailbox_closed", details__contains=mark).exists():
         return

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from crm.core.fragments import part_of
 from leads import imap
+from leads.capture.imap import folders
 from leads.capture.letter_html import has_pictures, with_pictures_of
 from leads.models import IncomingLetter, Lead, LetterFile, MailFolder, Source
 from leads.services import mailboxes
@@ -104,6 +105,6 @@ def mailbox(request, key):
             mailboxes.enqueue_poll(source)
         except imap.Trouble as error:
             context["error"] = str(error)
-    rows = MailFolder.objects.filter(source=source).order_by("name")
+    rows = MailFolder.objects.filter(source=source, name__in=folders(source.settings)).order_by("name")
     context["folders"] = [(row, mailboxes.trouble(row)) for row in rows]
     return render(request, "leads/_mailbox_state.html", context)

@@ -33,10 +33,10 @@ def free_port():
 
 
 @contextlib.contextmanager
-def imap_server():
-    """The port of a server with one empty mailbox, kept in memory."""
+def imap_server(tls=("--no-tls",)):
+    """The port of a server with one empty mailbox, kept in memory; ``tls``: words for its certificate and key."""
     port = free_port()
-    words = [sys.executable, "-W", "ignore", "-c", SERVER, "--host", "127.0.0.1", "--port", str(port), "--no-tls"]
+    words = [sys.executable, "-W", "ignore", "-c", SERVER, "--host", "127.0.0.1", "--port", str(port), *tls]
     words += ["--no-service", "managesieve", "--no-service", "admin"]
     words += ["dict", "--demo-user", USER, "--demo-password", PASSWORD]
     server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
