@@ -16,6 +16,8 @@ _ALIASES = {
     "cp-1252": "cp1252", "ks_c_5601-1987": "cp949", "euc-kr": "cp949", "gb2312": "gb18030", "gbk": "gb18030",
     "koi8": "koi8-r", "koi": "koi8-r", "x-koi8-r": "koi8-r", "iso-8859-8-i": "iso8859-8", "x-sjis": "cp932",
     "shift_jis": "cp932", "unicode-1-1-utf-7": "utf-7", "x-mac-cyrillic": "mac-cyrillic", "utf8mb4": "utf-8",
+    "windows-874": "cp874", "dos-874": "cp874", "iso-8859-8-e": "iso8859-8", "x-euc-jp": "euc-jp", "x-x-big5": "big5", "x-gbk": "gb18030",
+    "unicode": "utf-16",
     "unknown-8bit": "", "x-unknown": "", "default": "", "us-ascii": "", "ascii": "",
 }  # fmt: skip
 _CYRILLIC = ("cp1251", "koi8-r", "iso8859-5", "cp866", "mac-cyrillic")

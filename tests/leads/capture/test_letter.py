@@ -34,6 +34,55 @@ def test_other_languages_are_not_taken_for_russian():
         assert parse(raw(text.encode("cp1252"))).text == text
 
 
+# Python's codec, what mail programs call it, words in it.
+ABROAD = [
+    ("iso-2022-jp", "ISO-2022-JP", "こんにちは、見積もりをお願いします"), ("cp932", "shift_jis", "こんにちは"),
+    ("euc-jp", "x-euc-jp", "見積もり"), ("cp949", "ks_c_5601-1987", "안녕하세요 견적"), ("big5", "Big5", "您好請報價"),
+    ("gb18030", "gb2312", "您好请报价"), ("cp1255", "windows-1255", "שלום"), ("iso8859-8", "iso-8859-8-i", "שלום"),
+    ("cp1256", "windows-1256", "مرحبا"), ("cp1254", "windows-1254", "Teşekkür"), ("cp874", "windows-874", "สวัสดี"),
+    ("tis-620", "TIS-620", "สวัสดี"), ("cp1257", "windows-1257", "Ačiū"), ("iso8859-2", "iso-8859-2", "Příliš"),
+    ("utf-7", "utf-7", "Добрый день"), ("utf-16", "UTF-16", "Добрый день"), ("utf-32", "utf-32", "Добрый день"),
+    ("mac-cyrillic", "x-mac-cyrillic", "Добрый день"), ("koi8-u", "koi8-u", "Добрий день, їжак"), ("cp855", "ibm855", "Добрый день"),
+    ("utf-8", "UTF8", "Добрый день"), ("cp1251", "'windows-1251'", "Добрый день"), ("koi8-r", '"KOI8-R"', "Добрый день"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("codec", "declared", "words"), ABROAD, ids=[declared for _codec, declared, _words in ABROAD])
+def test_charsets_of_the_world_in_texts_headers_and_names_of_files(codec, declared, words):
+    coded, bare = base64.b64encode(words.encode(codec)).decode(), declared.strip("'\"")
+    head = f"Subject: =?{bare}?B?{coded}?=\r\nFrom: =?{bare}?b?{coded}?= <a@b.test>\r\nMIME-Version: 1.0\r\n"
+    mixed = 'Content-Type: multipart/mixed; boundary="b"\r\n\r\n'
+    text = (
+        f"--b\r\nContent-Type: text/plain; charset={declared}\r\nContent-Transfer-Encoding: base64\r\n\r\n{coded}\r\n"
+    )
+    file = f'--b\r\nContent-Type: application/pdf; name="=?{bare}?B?{coded}?="\r\n\r\nx\r\n--b--\r\n'
+    found = parse((head + mixed + text + file).encode())
+    assert (found.subject, found.sender.name, found.text) == (words, words, words)
+    assert [a.name for a in found.attachments] == [words] and found.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("filename*=UTF-8''%D1%81%D0%BC%D0%B5%D1%82%D0%B0.pdf", "смета.pdf"),
+        ("filename==?utf-8?B?0YHQvNC10YLQsC5wZGY=?=", "смета.pdf"),
+        ('filename="=?koi8-r?Q?=D3=CD=C5=D4=C1=2Epdf?="', "смета.pdf"),
+        ('filename*0="=?utf-8?B?0YHQvNC1"; filename*1="0YLQsC5wZGY=?="', "смета.pdf"),
+        ("filename*0*=windows-1251''%F1%EC; filename*1*=%E5%F2%E0.pdf", "смета.pdf"),
+        ("filename=смета.pdf", "смета.pdf"),
+        ("filename*=utf-8'ru'%ZZ.pdf", "_ZZ.pdf"),
+        ("filename*5*=UTF-8''a", "a"),
+        ("filename=a b c.pdf", "a b c.pdf"),
+        ('filename="a\\"b.pdf"', "a_b.pdf"),
+    ],
+)
+def test_names_of_files_however_they_are_coded(said, name):
+    found = parse(
+        f"From: a@b.ru\r\nContent-Type: application/pdf\r\nContent-Disposition: attachment; {said}\r\n\r\nx".encode()
+    )
+    assert [a.name for a in found.attachments] == [name]
+
+
 def test_encoded_words():
     koi, win = base64.b64encode("Иван".encode("koi8-r")).decode(), base64.b64encode("Петров".encode("cp1251")).decode()
     cases = {
