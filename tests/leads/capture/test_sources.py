@@ -112,7 +112,7 @@ def test_the_test_of_a_mapping_knows_its_proof(settings, office, judged):
     make_source(key="door", adapter="mapping", secret="s3cret", settings=settings)
     office.post("/sources/door/test/")
     judged()
-    assert Submission.objects.get().reason == "no_contact"
+    assert Submission.objects.get().reason == "test"
 
 
 def test_the_ledger_adds_up_by_source(office, post):
