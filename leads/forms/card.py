@@ -6,6 +6,7 @@ from django import forms
 from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.formats import get_format
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -41,7 +42,11 @@ class SumField(forms.DecimalField):
         return super().to_python(value)
 
     def prepare_value(self, value):
-        return f"{value.normalize():f}" if hasattr(value, "normalize") else value
+        """With its thousands apart: eight digits in a row cannot be read."""
+        if not hasattr(value, "normalize"):
+            return value
+        text = f"{value:,.0f}" if value == value.to_integral_value() else f"{value:,.2f}"
+        return text.replace(",", "\N{NO-BREAK SPACE}").replace(".", get_format("DECIMAL_SEPARATOR"))
 
 
 def at_ten(days):

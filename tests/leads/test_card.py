@@ -6,8 +6,10 @@ from decimal import Decimal
 import pytest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import override
 
 from crm.core.models import Reason, Stage
+from leads.forms.card import SumField
 from leads.models import Assignment, Identity, Interaction, Kind, Lead
 from leads.services import cards
 from tests.factories import LeadFactory, PersonFactory, UserFactory
@@ -316,3 +318,12 @@ def test_a_rejection_needs_a_reason_and_a_reopening_brings_the_lead_back(lead, r
     assert (lead.status, lead.rejected_reason) == ("open", None)
     kinds = list(lead.interactions.order_by("id").values_list("kind", flat=True))
     assert kinds == [Kind.REJECTED, Kind.REOPENED]
+
+
+@pytest.mark.parametrize("language, shown", [("ru", "12 345 678,90"), ("en", "12 345 678.90")])
+def test_a_long_sum_is_shown_with_its_thousands_apart_and_read_back(language, shown):
+    field = SumField()
+    with override(language):
+        assert field.prepare_value(Decimal("12345678.90")).replace("\N{NO-BREAK SPACE}", " ") == shown
+        assert field.clean(field.prepare_value(Decimal("12345678.90"))) == Decimal("12345678.90")
+        assert field.prepare_value(Decimal("500.00")) == "500"
