@@ -34,7 +34,7 @@ def test_the_conversion_dialog_is_prefilled_and_asks_what_the_lead_lacks(signed_
     Stage.objects.filter(pipeline__kind="lead", name="Qualified").update(required_fields=["need"])
     client, url = signed_in(rep), f"/leads/{lead.pk}/conversion/"
     html = client.get(url, headers=HTMX).content.decode()
-    assert 'value="CRM — Ромашка"' in html and 'value="99000"' in html and 'name="need"' in html
+    assert 'value="CRM — Ромашка"' in html and 'value="99\N{NO-BREAK SPACE}000"' in html and 'name="need"' in html
     data = {"title": "CRM", "amount": "120 000", "need": ""}
     assert post(client, url, data).status_code == 422
     assert (Lead.objects.get().status, Deal.objects.count()) == ("open", 0)
