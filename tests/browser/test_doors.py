@@ -1,9 +1,11 @@
 """Doors as people use them: the chat on the company's site, a form made in the product, a provider mapped by picking."""
 
 import json
+import os
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from django.db.models import Max
@@ -16,6 +18,12 @@ from tests.leads.capture.conftest import make_source
 
 SOON = 20_000  # ms: what goes through a worker and the live stream, on a machine that has other work
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+SHOTS = os.environ.get("SHOTS")  # a folder where pictures of the pages are left to be looked at
+
+
+def shot(page, name):
+    if SHOTS:
+        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
 
 
 class Site(BaseHTTPRequestHandler):
@@ -86,9 +94,11 @@ def test_a_visitor_and_the_owner_talk_through_the_widget(open_as, site, funnels,
     card.locator("#talk-composer form").first.get_by_role("button").click()
     expect(card.locator("#talk-thread .bubble-ours .bubble-text")).to_have_text(["Да, два цвета"], timeout=SOON)
     drain()
+    shot(card, f"talk-{width}")
     expect(chat.locator("#lines li.ours p").last).to_have_text("Да, два цвета", timeout=SOON)
     expect(visitor.locator("#crm-chat iframe")).to_be_visible()
     write(visitor, "Беру серый")
+    card.reload()
     said = ["Диван в наличии?", "Да, два цвета", "Беру серый"]
     expect(card.locator("#talk-thread .bubble-text")).to_have_text(said, timeout=SOON)
     assert (Lead.objects.count(), Conversation.objects.get().lead) == (1, lead)
@@ -199,6 +209,7 @@ def test_a_provider_is_mapped_by_picking_and_its_next_enquiry_is_a_card(open_as,
     ):
         row(page, path).get_by_role("combobox").first.select_option(meaning)
     row(page, "sum").get_by_role("combobox").last.select_option("cents")
+    shot(page, "mapping")
     page.locator("button[name=preview]").click()
     card = page.locator("section[aria-labelledby=preview]")
     expect(card.locator("dd")).to_have_text(["+79030001101", "Кухня", re.compile("1500"), "Анна"])
@@ -216,3 +227,21 @@ def test_a_provider_is_mapped_by_picking_and_its_next_enquiry_is_a_card(open_as,
     )
     page.goto(f"/leads/{lead.pk}/")
     expect(page.get_by_role("heading", name="Борис").first).to_be_visible()
+
+
+# --- Whose code it is -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [1440, 360])
+def test_the_client_of_a_code_is_searched_and_picked(open_as, funnels, head, rep, width):
+    make_source(key="friends", name="Friends", adapter="referral")
+    for name in ("Вера Орлова", "Вера Белова"):
+        LeadFactory(owner=rep, name=name, person__name=name, person__owner=rep)
+    page = open_as(head, "/sources/friends/codes/", width=width)
+    page.get_by_role("searchbox", name="Client").press_sequentially("вера")
+    expect(page.locator("[data-found] label")).to_have_text(["Вера Белова", "Вера Орлова"], timeout=SOON)
+    page.get_by_role("radio", name="Вера Орлова").check()
+    shot(page, f"code-{width}")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("button", name="Make a code").click()
+    expect(page.locator("[data-row]")).to_contain_text(["Вера Орлова"])
