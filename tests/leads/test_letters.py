@@ -178,7 +178,13 @@ def test_a_colleague_notes_an_opt_out_by_hand(rep, signed_in):
 def test_who_sees_which_letters(rep, colleague, head, outsider, marketer, admin, signed_in):
     message = letters.write(LeadFactory(owner=rep), kind="letter", subject="КАНАРЕЙКА", text="КАНАРЕЙКА", by=rep)
     lead = message.lead
-    pages = [f"/mail/{message.pk}/", f"/mail/{message.pk}/body/", f"/leads/{lead.pk}/timeline/?group=letters", "/mail/", "/templates/"]
+    pages = [
+        f"/mail/{message.pk}/",
+        f"/mail/{message.pk}/body/",
+        f"/leads/{lead.pk}/timeline/?group=letters",
+        "/mail/",
+        "/templates/",
+    ]
     seen = {
         user.username: [signed_in(user).get(page).status_code for page in pages]
         for user in (rep, colleague, head, outsider, marketer, admin)

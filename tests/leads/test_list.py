@@ -373,7 +373,10 @@ def test_arrivals_are_counted_with_the_filter_and_shown_on_demand(rep, outsider,
     LeadFactory(owner=rep)
     LeadFactory(owner=outsider, band="hot")
     client = signed_in(rep)
-    assert "2 new leads — show" in client.get("/leads/arrivals/", {"since": since, "band": "hot"}, headers=HTMX).content.decode()
+    assert (
+        "2 new leads — show"
+        in client.get("/leads/arrivals/", {"since": since, "band": "hot"}, headers=HTMX).content.decode()
+    )
     assert "3 new leads — show" in client.get("/leads/arrivals/", {"since": since}, headers=HTMX).content.decode()
     assert client.get("/leads/arrivals/", {"since": "junk"}).status_code == 204
 
@@ -381,7 +384,9 @@ def test_arrivals_are_counted_with_the_filter_and_shown_on_demand(rep, outsider,
 def test_a_lead_handed_over_is_an_arrival(rep, signed_in):
     since = keyset.encode(timezone.now() - timedelta(minutes=1), 0)
     LeadFactory(owner=rep, created_at=timezone.now() - timedelta(days=9), assigned_at=timezone.now())
-    assert "1 new lead — show" in signed_in(rep).get("/leads/arrivals/", {"since": since}, headers=HTMX).content.decode()
+    assert (
+        "1 new lead — show" in signed_in(rep).get("/leads/arrivals/", {"since": since}, headers=HTMX).content.decode()
+    )
 
 
 # --- The plan ---------------------------------------------------------------------------------------------------------
