@@ -4,14 +4,17 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('leads', '0017_mailbox_patience'),
+        ("leads", "0017_mailbox_patience"),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='submission',
-            index=models.Index(condition=models.Q(('state__in', ['rejected', 'spam']), models.Q(('body', b''), _negated=True)), fields=['received_at'], name='leads_submission_refused'),
+            model_name="submission",
+            index=models.Index(
+                condition=models.Q(("state__in", ["rejected", "spam"]), models.Q(("body", b""), _negated=True)),
+                fields=["received_at"],
+                name="leads_submission_refused",
+            ),
         ),
     ]

@@ -5,14 +5,20 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 
-class VisibleThroughLeads(models.QuerySet):
-    """Rows of a person or company are visible to who sees one of its leads; those of nobody's lead, to heads too."""
+class VisibleThroughCards(models.QuerySet):
+    """A person or company is visible to who sees one of its leads or deals; those of nobody's lead, to heads too.
+
+    Deals live a storey higher: they are found by the name under which they point here.
+    """
 
     def visible_to(self, user):
-        from_leads = self.model._meta.get_field("leads").related_model.objects.visible_to(user)
         if user.sees_all:
             return self
-        return self.filter(Q(owner=user) | Q(pk__in=from_leads.values(self.model._meta.model_name)))
+        mine, name = Q(owner=user), self.model._meta.model_name
+        for cards in ("leads", "deals"):
+            seen = self.model._meta.get_field(cards).related_model.objects.visible_to(user)
+            mine |= Q(pk__in=seen.values(name))
+        return self.filter(mine)
 
 
 class Company(models.Model):
@@ -26,7 +32,7 @@ class Company(models.Model):
     owner = models.ForeignKey("core.User", models.SET_NULL, null=True, blank=True, related_name="companies")
     created_at = models.DateTimeField(db_default=Now())
 
-    objects = VisibleThroughLeads.as_manager()
+    objects = VisibleThroughCards.as_manager()
 
     class Meta:
         ordering = ["name"]
@@ -53,7 +59,7 @@ class Person(models.Model):
         "self", models.SET_NULL, null=True, blank=True, related_name="+", editable=False, db_index=False
     )
 
-    objects = VisibleThroughLeads.as_manager()
+    objects = VisibleThroughCards.as_manager()
 
     class Meta:
         verbose_name, verbose_name_plural = _("person"), _("people")

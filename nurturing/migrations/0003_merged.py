@@ -4,15 +4,26 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('nurturing', '0002_archived_steps'),
+        ("nurturing", "0002_archived_steps"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='enrolment',
-            name='stopped_why',
-            field=models.CharField(blank=True, choices=[('replied', 'the client replied'), ('converted', 'converted to a deal'), ('rejected', 'rejected'), ('opted_out', 'opted out'), ('by_hand', 'by a colleague'), ('switched_off', 'the sequence was switched off'), ('merged', 'the card was merged into another')], max_length=12),
+            model_name="enrolment",
+            name="stopped_why",
+            field=models.CharField(
+                blank=True,
+                choices=[
+                    ("replied", "the client replied"),
+                    ("converted", "converted to a deal"),
+                    ("rejected", "rejected"),
+                    ("opted_out", "opted out"),
+                    ("by_hand", "by a colleague"),
+                    ("switched_off", "the sequence was switched off"),
+                    ("merged", "the card was merged into another"),
+                ],
+                max_length=12,
+            ),
         ),
     ]

@@ -4,7 +4,7 @@ import pytest
 
 from leads.models import Company, Identity, Kind, Person
 from leads.services import people
-from tests.factories import LeadFactory, PersonFactory
+from tests.factories import DealFactory, LeadFactory, PersonFactory
 
 HTMX = {"HX-Request": "true"}
 pytestmark = pytest.mark.django_db
@@ -36,6 +36,17 @@ def test_each_character_finds_exactly_the_clients_of_visible_leads(
     }  # fmt: skip
     firms = {user.username: names(signed_in(user).get("/companies/"), "companies") for user in users}
     assert firms == {user: {f"{name} company" for name in seen} for user, seen in found.items()}
+
+
+def test_whose_deal_it_is_sees_the_client_without_a_lead_of_theirs(world, rep, outsider, signed_in):
+    theirs = world["other team's"]
+    client = theirs.person
+    DealFactory(owner=rep, person=client, company=theirs.company)
+    assert names(signed_in(rep).get("/people/")) == {"mine", "other team's"}
+    page = signed_in(rep).get(f"/people/{client.pk}/")
+    assert page.status_code == 200
+    assert f"/leads/{theirs.pk}/" not in page.content.decode()
+    assert signed_in(rep).get(f"/companies/{theirs.company_id}/").status_code == 200
 
 
 def test_a_stranger_neither_opens_nor_changes_a_client(world, rep, outsider, marketer, signed_in):

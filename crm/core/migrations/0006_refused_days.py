@@ -5,15 +5,22 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('core', '0005_lean_indexes'),
+        ("core", "0005_lean_indexes"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='organisation',
-            name='refused_days',
-            field=models.PositiveSmallIntegerField(default=30, help_text='Then the body of a refused receipt is deleted; the receipt itself and why it was refused stay.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(3650)], verbose_name='keep what was refused, days'),
+            model_name="organisation",
+            name="refused_days",
+            field=models.PositiveSmallIntegerField(
+                default=30,
+                help_text="Then the body of a refused receipt is deleted; the receipt itself and why it was refused stay.",
+                validators=[
+                    django.core.validators.MinValueValidator(1),
+                    django.core.validators.MaxValueValidator(3650),
+                ],
+                verbose_name="keep what was refused, days",
+            ),
         ),
     ]
