@@ -78,7 +78,7 @@ def save_with_job(row, task):
         rung as (
           insert into core_job (task, ref, queue, due_at, attempts, crashes, error, dead)
           select %s, id::text, %s, now(), 0, 0, '', false from kept)
-        select id from kept"""  # noqa: S608 - names of the model
+        select id from kept"""  # noqa: S608  # nosec B608 - names of the model
     with connection.cursor() as cursor:
         cursor.execute(sql, [*values.values(), task, _queue_of.get(task, "live")])
         row.pk = cursor.fetchone()[0]

@@ -39,7 +39,7 @@ def holding(rows, fragment):
     fragment = fragment.strip()
     window = rows.values("pk")[:WINDOW]
     raw = [fragment.encode(), quote_plus(fragment).encode()]
-    found = RawSQL(BODY, raw, output_field=BooleanField())
+    found = RawSQL(BODY, raw, output_field=BooleanField())  # nosec B611 - a constant; the words are parameters
     like = f"%{fragment.replace(chr(92), chr(92) * 2).replace('%', chr(92) + '%').replace('_', chr(92) + '_')}%"
     parsed = RawSQL("(leads_submission.parsed::text ilike %s)", [like], output_field=BooleanField())
     number = RawSQL("(leads_submission.receipt::text = %s)", [fragment.lower()], output_field=BooleanField())
