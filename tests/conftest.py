@@ -4,8 +4,10 @@ import contextlib
 import importlib.util
 import os
 import shutil
+import time
 
 import pytest
+from django.db import connection
 
 pytest_plugins = [name for name in ("tests.characters",) if importlib.util.find_spec(name)]
 
@@ -67,6 +69,20 @@ def new_page(browser, live_server):
             return context.new_page()
 
         yield open_page
+    _wait_for_the_last_answers()
+
+
+def _wait_for_the_last_answers():
+    """A request of a page that has just been closed may still be at work; the tables are emptied next."""
+    busy = """
+        select count(*) from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'"""
+    for _look in range(100):
+        with connection.cursor() as cursor:
+            cursor.execute(busy)
+            if not cursor.fetchone()[0]:
+                return
+        time.sleep(0.05)
 
 
 @pytest.fixture

@@ -165,9 +165,11 @@ def tell(call, who, kind):
 
 
 def _welcome(call, who):
-    """A new caller whom nobody has yet is of whoever's phone rings."""
-    lead = call.lead
-    if call.made_lead and lead.owner_id is None and can_own(who):
+    """A new caller is of whoever's phone rings first, where a rule was quicker too."""
+    if not call.made_lead or call.told or not can_own(who):
+        return
+    call.lead = lead = Lead.objects.select_for_update(no_key=True).get(pk=call.lead_id)
+    if lead.owner_id != who.pk and not lead.assignments.filter(how=Assignment.How.HAND).exists():
         assign(lead, who, how=Assignment.How.HAND)
 
 

@@ -3,6 +3,7 @@ import json
 import re
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.test import AsyncClient
 
 from crm.core import live
@@ -35,8 +36,8 @@ def test_a_notice_reaches_the_open_page_in_the_readers_language(rep, colleague):
         response = await client.get("/live/")
         waiting = asyncio.create_task(first_notice(response))
         await asyncio.sleep(2 * live.PERIOD + 0.3)
-        await asyncio.to_thread(notify, colleague, "hot", name="not for rep")
-        await asyncio.to_thread(notify, rep, "hot", url="/leads/5/", name="Иванов", lead=5)
+        await sync_to_async(notify)(colleague, "hot", name="not for rep")
+        await sync_to_async(notify)(rep, "hot", url="/leads/5/", name="Иванов", lead=5)
         return await asyncio.wait_for(waiting, 5)
 
     text = in_a_loop(scene())
@@ -64,7 +65,7 @@ def test_what_comes_between_a_page_and_its_stream_is_told(rep):
         client = AsyncClient()
         await client.aforce_login(rep, backend="django.contrib.auth.backends.ModelBackend")
         page = (await client.get("/preferences/")).content.decode()
-        await asyncio.to_thread(notify, rep, "assigned", name="Anna")
+        await sync_to_async(notify)(rep, "assigned", name="Anna")
         response = await client.get(re.search(r'data-live-url="([^"]+)"', page)[1])
         return await asyncio.wait_for(first_notice(response), 5)
 

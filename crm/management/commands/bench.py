@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -48,6 +49,7 @@ POSTS = 200  # measured posts
 MIXED = 880  # deliveries of all channels
 CARDS = 50
 IMPORT_ROWS = 20_000
+PAUSE = 0.05  # seconds between two enquiries beside an import
 
 
 class Command(BaseCommand):
@@ -208,16 +210,19 @@ class Bench:
 
     def posts(self, path):
         """Posts one after another; ``per_s`` is their throughput on one connection."""
-        answers, started = [], time.perf_counter()
-        for n in range(POSTS):
-            phone = f"+7495{uuid.uuid4().int % 10**7:07d}"
-            body = json.dumps({"name": f"Bench {n}", "phone": phone, "need": "bench"})
-            answers.append(self.ask("POST", path, body, {"Content-Type": "application/json"}))
+        started = time.perf_counter()
+        answers = [self.post(path) for _n in range(POSTS)]
         took = time.perf_counter() - started
         if bad := {a[1] for a in answers} - {202}:
             raise SystemExit(f"{path} answered {bad}")
         queries = int(answers[-1][2]["X-Query-Count"])
         return figure([a[0] for a in answers], queries=queries, size=len(answers[-1][3]), per_s=POSTS / took)
+
+    def post(self, path):
+        """``ask`` with an enquiry of somebody new."""
+        phone = f"+7495{uuid.uuid4().int % 10**7:07d}"
+        body = json.dumps({"name": f"Bench {phone}", "phone": phone, "need": "bench"})
+        return self.ask("POST", path, body, {"Content-Type": "application/json"})
 
     def mixed(self):
         """Every channel in turn over several connections, as the product runs: each is stored, or the bench fails."""
@@ -238,11 +243,24 @@ class Bench:
 
     # --- Import ---------------------------------------------------------------------------------------------------------
     def imported(self):
-        """Cells ``import`` and ``undo``: a file of new and known people through the commands, with their start."""
+        """Cells ``import`` and ``undo``: a file of new and known people through the commands, with their start.
+
+        ``receipt_beside``: enquiries posted one after another while the same list comes in once more.
+        """
         with tempfile.TemporaryDirectory() as folder:
             file, mapping = self.list_in(folder)
             command = ["import_leads", str(file), "--source", "landing", "--mapping", str(mapping), "--json"]
             came, took = self.timed(command)
+            back = self.undone(came)
+            seconds = self.posted_beside(command)
+        return {
+            "import": figure([took], per_s=IMPORT_ROWS / took),
+            "undo": figure([back], per_s=IMPORT_ROWS / back),
+            "receipt_beside": figure(seconds),
+        }
+
+    def undone(self, came):
+        """Take the last import back; returns the seconds."""
         if came["created"] + came["updated"] + came["skipped"] != IMPORT_ROWS:
             raise SystemExit(f"the import went wrong: {came}")
         with psycopg.connect(self.url) as database:
@@ -250,10 +268,20 @@ class Bench:
         went, back = self.timed(["undo_import", str(number), "--json"])
         if went["removed"] + went["restored"] != came["created"] + came["updated"]:
             raise SystemExit(f"the undoing went wrong: {went}")
-        return {
-            "import": figure([took], per_s=IMPORT_ROWS / took),
-            "undo": figure([back], per_s=IMPORT_ROWS / back),
-        }
+        return back
+
+    def posted_beside(self, words):
+        """Seconds of each enquiry that was posted while an import ran, which is taken back again."""
+        with self.server(), ThreadPoolExecutor(1) as thread:
+            running, seconds = thread.submit(self.timed, words), []
+            while not running.done():
+                took, status, *_rest = self.post("/capture/landing/")
+                if status != 202:
+                    raise SystemExit(f"an enquiry beside an import was answered {status}")
+                seconds.append(took)
+                time.sleep(PAUSE)
+        self.undone(running.result()[0])
+        return seconds
 
     def timed(self, words):
         started = time.perf_counter()
