@@ -98,6 +98,7 @@ MIDDLEWARE = [
     "crm.core.middleware.Fragments",  # Vary, no-store; answers a fragment without a session before the next one redirects
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "crm.core.middleware.UserPreferences",  # language and time zone of the signed-in user
+    "crm.core.middleware.Refusals",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",

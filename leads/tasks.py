@@ -7,7 +7,6 @@ from leads.services import (
     cdr_files,
     chat_files,
     confirmations,
-    deaths,
     delivery,
     dialling,
     fetching,
@@ -58,11 +57,7 @@ def judge_hits(ref):
 
 @job("leads.judge", on_dead=judging.gave_up)
 def judge(ref):
-    with deaths.survived(f"receipt {ref}") as may_go_on:
-        if may_go_on:
-            judging.judge(int(ref))
-        else:
-            judging.gave_up(ref, f"killed its worker {deaths.MOST} times")
+    judging.judge(int(ref))
 
 
 @job("leads.settle_call")

@@ -10,6 +10,7 @@ import functools
 import logging
 import random
 import time
+from contextlib import contextmanager
 from datetime import timedelta
 
 from celery import shared_task
@@ -22,7 +23,7 @@ from crm.core.models import Heartbeat, Job
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 5  # exceptions before a job is dead
+ATTEMPTS = 5  # exceptions, or beginnings of a job suspected of killing its worker, before it is dead
 CRASHES = 50  # leases that ran out before a job is dead: far more than any restart makes
 LEASE = timedelta(seconds=20)  # a lost ring is rung again after this; a living worker holds the row lock as well
 ALONE_LEASE = timedelta(seconds=60)  # of work that talks to others: longer than their timeouts
@@ -153,13 +154,11 @@ def _run_one(job_pk):
     fresh = []
     token = _fresh.set(fresh)
     try:
-        with transaction.atomic():
-            if taken := _take(job_pk):
-                task, ref = taken
-                _run[task](ref)
-                return fresh
-        if row := Job.objects.filter(pk=job_pk, dead=False, task__in=_alone).first():
-            _run_alone(row)
+        if not _run_whole(job_pk, "crashes = 0") and (row := Job.objects.filter(pk=job_pk, dead=False).first()):
+            if row.task in _alone:
+                _run_alone(row)
+            elif row.crashes:
+                _run_suspect(row)
         return fresh
     except Exception as error:
         log.exception("job %s failed", job_pk)
@@ -171,18 +170,22 @@ def _run_one(job_pk):
         _fresh.reset(token)
 
 
-def _take(job_pk):
-    """(task, ref) of the job, its row deleted: first, so that the work may set the same job anew for later.
-
-    None when it is done, dead, in another worker's hands, or one that owns its transactions.
+def _run_whole(job_pk, but="true"):
+    """Run the job in one transaction with the deletion of its row, which comes first, so that the work may set the same
+    job anew for later. False when it is done, dead, in another worker's hands, or not to be run like this.
     """
-    sql = """
+    sql = f"""
         delete from core_job where id = (
-          select id from core_job where id = %s and not dead and task <> all(%s) for update skip locked)
-        returning task, ref"""
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [job_pk, list(_alone)])
-        return cursor.fetchone()
+          select id from core_job where id = %s and not dead and task <> all(%s) and {but} for update skip locked)
+        returning task, ref"""  # noqa: S608  # nosec B608 - a constant of this module
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [job_pk, list(_alone)])
+            taken = cursor.fetchone()
+        if taken:
+            task, ref = taken
+            _run[task](ref)
+    return bool(taken)
 
 
 class Run:
@@ -208,22 +211,48 @@ class Run:
         )
 
 
-def _run_alone(row):
-    """Run without a transaction around, under a lock of this session, which goes when the process does."""
+@contextmanager
+def _only_here(row):
+    """The job as its former runner left it, under a lock of this session, which goes when the process does.
+
+    None when it is over, or another worker is at it.
+    """
     name = f"{row.task}:{row.ref}"
     with connection.cursor() as cursor:
         cursor.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", [name])
         if not cursor.fetchone()[0]:
-            return  # another worker is at it
+            yield None
+            return
     try:
-        row = Job.objects.filter(pk=row.pk, dead=False).first()  # as the former holder of the lock left it
-        if row is not None:
-            Job.objects.filter(pk=row.pk).update(leased_until=Now() + Value(ALONE_LEASE))
-            _run[row.task](row.ref, Run(row))
+        yield Job.objects.filter(pk=row.pk, dead=False).first()
     finally:
         if connection.connection is not None and connection.is_usable():
             with connection.cursor() as cursor:
                 cursor.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", [name])
+
+
+def _run_alone(row):
+    """Run without a transaction around."""
+    with _only_here(row) as row:
+        if row is not None:
+            Job.objects.filter(pk=row.pk).update(leased_until=Now() + Value(ALONE_LEASE))
+            _run[row.task](row.ref, Run(row))
+
+
+def _run_suspect(row):
+    """Run a job under which a worker may have died, its attempt counted and committed first: nothing else survives it.
+
+    Most such jobs only stood behind the one that killed, or their worker was restarted; they lose nothing by it.
+    """
+    with _only_here(row) as row:
+        if row is None:
+            return
+        if row.attempts >= ATTEMPTS:
+            with transaction.atomic():
+                _die(row, "killed its worker again and again")
+        else:
+            Job.objects.filter(pk=row.pk).update(attempts=row.attempts + 1)
+            _run_whole(row.pk)
 
 
 def _failed(job_pk, error):
@@ -232,15 +261,22 @@ def _failed(job_pk, error):
         row = Job.objects.select_for_update().filter(pk=job_pk).first()
         if row is None:
             return
-        row.attempts += 1
+        if not row.crashes or row.task in _alone:  # of a suspect it was counted as it began
+            row.attempts += 1
         row.error = f"{type(error).__name__}: {error}"[:2000]
-        row.dead = row.attempts >= ATTEMPTS
         row.leased_until = None
         wait = random.random() * min(CAP, BASE * 4**row.attempts)  # noqa: S311 - spread, not a secret
         row.due_at = Now() + Value(timedelta(seconds=wait))
-        row.save(update_fields=["attempts", "error", "dead", "leased_until", "due_at"])
-        if row.dead and row.task in _on_dead:
-            _on_dead[row.task](row.ref, row.error)
+        row.save(update_fields=["attempts", "error", "leased_until", "due_at"])
+        if row.attempts >= ATTEMPTS:
+            _die(row, row.error)
+
+
+def _die(row, error):
+    """In the caller's transaction: the job is not tried again, is shown to administrators, and who set it is told."""
+    Job.objects.filter(pk=row.pk).update(dead=True, error=error, leased_until=None)
+    if row.task in _on_dead:
+        _on_dead[row.task](row.ref, error)
 
 
 def lease():

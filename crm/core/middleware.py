@@ -69,6 +69,21 @@ class UserPreferences:
         return response
 
 
+class Refusals:
+    """The page of an address that only takes what is sent to it: Django's own answer to a visit there is a blank one."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        response = self.get_response(request)
+        if response.status_code == 405 and not response.content and "text/html" in request.headers.get("Accept", ""):
+            page = render(request, "405.html", status=405)
+            page["Allow"] = response["Allow"]
+            return page
+        return response
+
+
 class Fragments:
     """htmx: one address serves page and fragment, so caches must tell them apart; personal pages are not stored.
 

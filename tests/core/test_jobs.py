@@ -40,6 +40,15 @@ def fails(ref):
     raise ValueError("no luck")
 
 
+class Killed(BaseException):
+    """Stands for the death of the process: nothing catches it, what is not committed is gone."""
+
+
+@jobs.job("tests.kills")
+def kills(ref):
+    raise Killed
+
+
 def names():
     return set(Skill.objects.values_list("name", flat=True))
 
@@ -93,6 +102,35 @@ def test_crashes_are_counted_apart_so_that_twenty_kills_do_not_kill_a_good_job()
     assert (Job.objects.get().crashes, Job.objects.get().attempts) == (20, 0)
     jobs.run_job(pk)
     assert names() == {"survivor"}
+
+
+def test_what_kills_its_worker_is_not_begun_for_ever():
+    pk, good = jobs.enqueue("tests.kills", "x"), jobs.enqueue("tests.skill", "stood behind it")
+    jobs.beat("worker live")
+    deaths = 0
+    while rung := jobs.lease():
+        for leased in rung:
+            try:
+                jobs.run_job(leased[0])
+            except Killed:
+                deaths += 1
+                break  # what stood behind it was not begun
+        expire_leases()
+    assert (deaths, names()) == (jobs.ATTEMPTS + 1, {"stood behind it"})
+    row = Job.objects.get()
+    assert (row.pk, row.dead, row.error) == (pk, True, "killed its worker again and again")
+    assert jobs.replay(Job.objects.all()) == 1
+    assert not Job.objects.filter(pk=good).exists()
+
+
+def test_failures_of_a_suspect_are_counted_once():
+    pk = jobs.enqueue("tests.fails", "x")
+    Job.objects.update(crashes=1)
+    for attempt in range(1, 6):
+        jobs.run_job(pk)
+        row = Job.objects.get(pk=pk)
+        assert (row.attempts, row.dead) == (attempt, attempt == 5)
+    assert row.error == "ValueError: no luck"
 
 
 def test_a_job_does_not_die_of_a_night_without_workers_but_of_crashing_them(monkeypatch):

@@ -286,3 +286,14 @@ def test_a_page_lights_its_own_entry(rep, client):
             pytest.fail(f"{name} is missing")
         nav = html[html.index('<ul class="nav-list">') : html.index("</ul>")]
         assert re.findall(r'href="([^"]+)" aria-current="page"', nav) == [reverse(name)]
+
+
+@pytest.mark.django_db
+def test_a_visit_to_what_only_takes_forms_is_told_so_in_the_users_language(client, rep):
+    rep.language = "ru"
+    rep.save()
+    client.force_login(rep)
+    page = client.get(reverse("core:logout"), headers={"accept": "text/html"})
+    assert (page.status_code, page["Allow"]) == (405, "POST, OPTIONS")
+    assert "Этот адрес только принимает" in page.content.decode()
+    assert client.get(reverse("core:logout"), headers={"accept": "application/json"}).content == b""

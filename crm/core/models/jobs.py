@@ -16,7 +16,7 @@ class Job(models.Model):
     due_at = models.DateTimeField(db_default=Now())
     created_at = models.DateTimeField(db_default=Now())
     leased_until = models.DateTimeField(null=True)
-    attempts = models.PositiveSmallIntegerField(default=0)  # exceptions
+    attempts = models.PositiveSmallIntegerField(default=0)  # exceptions; after a crash, beginnings
     crashes = models.PositiveSmallIntegerField(default=0)  # leases that ran out: the process died or the ring was lost
     error = models.TextField(blank=True)
     dead = models.BooleanField(default=False)
