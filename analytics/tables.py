@@ -34,6 +34,30 @@ class Table:
     rows: list[list[Cell]]
     total: list[Cell] | None = None
     notes: list[str] = field(default_factory=list)
+    sortable: bool = False  # its lines have no order of their own
+    order: str = ""  # the number of the column by which its lines stand, "-3" for the greatest first
+
+    def ordered(self, said):
+        """The lines by a column that the reader chose; who has no value there comes last. What names none changes none."""
+        place = said.removeprefix("-")
+        if not (self.sortable and place.isascii() and place.isdecimal() and int(place) < len(self.columns)):
+            return self
+        place, self.order = int(place), said
+        having = [row for row in self.rows if row[place].value is not None]
+        having.sort(key=lambda row: row[place].value, reverse=said.startswith("-"))
+        self.rows = having + [row for row in self.rows if row[place].value is None]
+        return self
+
+    @property
+    def heads(self):
+        """[(column, what to sort by when it is chosen, how the lines stand by it now)]; numbers begin with the greatest."""
+        found = []
+        for place, column in enumerate(self.columns):
+            up, down = str(place), f"-{place}"
+            state = {up: "ascending", down: "descending"}.get(self.order, "")
+            first, second = (up, down) if column.kind == "text" else (down, up)
+            found.append((column, (second if self.order == first else first) if self.sortable else "", state))
+        return found
 
     def linked(self, query):
         """Give each cell that has rows its address; ``query``: the report's own parameters."""

@@ -86,10 +86,14 @@ def report(request, key):
     context = {"form": form, "tabs": _tabs(key), "key": key, "name": REPORTS[key][0]}
     if not form.is_valid():
         return render(request, "analytics/report.html", context, status=400)
-    table = REPORTS[key][1](form.scope).linked(form.query)
+    table = REPORTS[key][1](form.scope).linked(form.query).ordered(request.GET.get("sort", ""))
     if request.GET.get("format"):
         return _file(request, key, table)
-    context |= {"table": table, "chart": _chart(key, table), "query": urlencode(form.query)}
+    context |= {
+        "table": table,
+        "chart": _chart(key, table),
+        "query": urlencode(form.query | ({"sort": table.order} if table.order else {})),
+    }
     context["chart_is_money"] = key in MONEY_CHARTS
     return render(request, "analytics/report.html", context)
 

@@ -103,7 +103,7 @@ def table(scope):
             "Reaction is clock time from the enquiry to the first answer; cycle is from the deal's opening to its winning."
         )
     ]
-    return Table(_("Managers"), _columns(), rows, notes=notes)
+    return Table(_("Managers"), _columns(), rows, notes=notes, sortable=True)
 
 
 def _columns():

@@ -51,7 +51,7 @@ def table(scope):
     rows = [_row(names.get(origin, _("not known")), origin or 0, n, money) for origin, n, money in found]
     whole = {name: sum(n[name] for _o, n, _m in found) for name in MEASURES}
     total = _row(_("Total"), None, whole, sum(money for _o, _n, money in found))
-    return Table(_("Sources"), _columns(), rows, total if rows else None)
+    return Table(_("Sources"), _columns(), rows, total if rows else None, sortable=True)
 
 
 def _columns():

@@ -178,3 +178,31 @@ def test_a_merged_card_is_no_rejection_and_no_second_enquiry(admin, rep, funnels
     assert (checks["lead_stages"], checks["conversions"], set(recount.report_checks(scope).values())) == (0, 0, {0})
     unmerging.undo(merge, by=admin)
     assert (counts(scope), sources.numbers(scope), managers.numbers(scope)[rep]["leads"]) == before
+
+
+def test_lines_stand_by_the_column_that_the_reader_chose_and_files_hold_them_so(
+    signed_in, admin, rep, colleague, funnels
+):
+    for owner, leads in ((rep, 1), (colleague, 3)):
+        LeadFactory.create_batch(leads, owner=owner)
+
+    def lines(query):
+        client = signed_in(admin)
+        page = client.get(f"/reports/managers/{query}")
+        file = b"".join(client.get(f"/reports/managers/{query or '?'}&format=csv").streaming_content).decode(
+            "utf-8-sig"
+        )
+        shown = [row[0].value for row in page.context["table"].rows]
+        assert [line.split(";")[0] for line in file.splitlines()[1:]] == shown
+        return [name for name in shown if name in {str(rep), str(colleague)}], page.content.decode()
+
+    names = sorted([str(rep), str(colleague)])
+    assert lines("")[0] == names
+    found, page = lines("?sort=-1")
+    assert found == [str(colleague), str(rep)]
+    assert page.count('aria-sort="descending"') == 1 and 'href="?sort=1"' in page  # and back with the next click
+    assert lines("?sort=1")[0] == [str(rep), str(colleague)]
+    assert lines("?sort=-0")[0] == names[::-1]
+    for nonsense in ("?sort=99", "?sort=--1", "?sort=x", "?sort=٣", "?sort=-"):
+        assert lines(nonsense)[0] == names
+    assert "aria-sort" not in signed_in(admin).get("/reports/funnel/?sort=1").content.decode()
