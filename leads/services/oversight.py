@@ -1,6 +1,6 @@
 """What a head of sales, an administrator and a marketer look at first: sums over leads and receipts."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import timedelta
 
 from django.db.models import Count, OuterRef, Q, Subquery
@@ -15,7 +15,10 @@ SHOWN = 12
 
 
 def teams(head, now=None):
-    """[(team, [(person, counts)])] of the teams that a head leads; counts: open, waiting, overdue, hot."""
+    """[(team, [(person, counts)])] of the teams that a head leads, first who keeps most people waiting.
+
+    Counts: open, waiting, hot (of the waiting), overdue, no_step.
+    """
     now = now or timezone.now()
     headed = list(head.headed_teams.all())
     counts = {
@@ -29,11 +32,12 @@ def teams(head, now=None):
         ).order_by()
     }  # fmt: skip
     nothing = dict.fromkeys(("open", "waiting", "overdue", "hot", "no_step"), 0)
-    people = User.objects.filter(team__in=headed, is_active=True)
-    return [
-        (team, [(person, counts.get(person.pk, nothing)) for person in people if person.team_id == team.pk])
-        for team in headed
-    ]
+    lines = defaultdict(list)
+    for person in User.objects.filter(team__in=headed, is_active=True):
+        lines[person.team_id].append((person, counts.get(person.pk, nothing)))
+    for people in lines.values():
+        people.sort(key=lambda line: tuple(-line[1][name] for name in ("hot", "waiting", "overdue")))
+    return [(team, lines[team.pk]) for team in headed]
 
 
 def pool(user):

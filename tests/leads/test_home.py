@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from crm.core.models import Job
 from leads.models import Lead, Origin, Source, Task
-from leads.services import day
+from leads.services import day, oversight
 from tests.factories import LeadFactory, SourceFactory, SubmissionFactory
 
 pytestmark = pytest.mark.django_db
@@ -140,3 +140,11 @@ def test_the_demo_form_is_offered_where_it_exists(rep, signed_in):
 def test_a_day_is_ones_own(my, outsider, marketer):
     assert day.of(outsider).queue() == [my["theirs"].pk]
     assert day.of(marketer).queue() == []
+
+
+def test_who_keeps_people_waiting_stands_first_in_a_team(head, rep, colleague):
+    now = timezone.now()
+    LeadFactory(owner=rep, waiting_since=None, next_step_at=now)
+    LeadFactory(owner=colleague, waiting_since=now, band="hot")
+    (_team, people), = oversight.teams(head)  # fmt: skip
+    assert [(person, counts["hot"]) for person, counts in people][:2] == [(colleague, 1), (rep, 0)]
