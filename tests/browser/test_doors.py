@@ -104,12 +104,19 @@ def test_a_visitor_and_the_owner_talk_through_the_widget(open_as, site, funnels,
     assert (Lead.objects.count(), Conversation.objects.get().lead) == (1, lead)
 
 
-def test_the_chat_waits_for_the_visitor_after_a_reload_and_belongs_to_nobody_else(open_as, site, funnels, admin, rep):
+@pytest.mark.parametrize("forgotten", ["frame", "site"])
+def test_the_chat_waits_for_the_visitor_after_a_reload_and_belongs_to_nobody_else(
+    open_as, site, funnels, admin, rep, forgotten
+):
+    """Also where the browser keeps nothing for a frame of another site, or the site has cleared what it kept."""
     make_source(key="desk", name="Chat", adapter="chat", channel="chat")
     embed = open_as(admin, "/sources/desk/").locator("#chat-embed").text_content()
     visitor = site(embed)
     visitor.locator("#crm-chat button").click()
     write(visitor, "Есть кто?")
+    where = visitor.main_frame if forgotten == "site" else visitor.main_frame.child_frames[0]
+    assert where.evaluate("Object.keys(localStorage).filter((name) => name.startsWith('crm-chat')).length") == 1
+    where.evaluate("localStorage.clear()")
     visitor.reload()
     visitor.locator("#crm-chat button").click()
     expect(visitor.frame_locator("#crm-chat iframe").get_by_text("Есть кто?")).to_be_visible()

@@ -1,5 +1,5 @@
-/* For the company's own site: a button that opens the chat in a frame. Until it is opened nothing is loaded and nothing
-   is kept. <script src=".../chat.js" data-chat="https://crm.example/chat/key/" defer></script> */
+/* For the company's own site: a button that opens the chat in a frame. Until it is opened nothing is loaded, and until
+   the visitor has written nothing is kept; then it is the token of their conversation, with this site. <script src=".../chat.js" data-chat="https://crm.example/chat/key/" defer></script> */
 (function () {
   "use strict";
   var script = document.currentScript;
@@ -39,8 +39,14 @@
   dot.hidden = true;
   root.append(button);
 
+  function kept() {
+    try { return localStorage.getItem("crm-chat:" + address) || ""; } catch (_error) { return ""; }
+  }
+  function keep(token) {
+    try { localStorage.setItem("crm-chat:" + address, token); } catch (_error) { /* a browser that keeps nothing */ }
+  }
   function tell() {
-    if (frame && frame.contentWindow) frame.contentWindow.postMessage({ crmChat: frame.hidden ? "hidden" : "shown" }, origin);
+    if (frame && frame.contentWindow) frame.contentWindow.postMessage({ crmChat: frame.hidden ? "hidden" : "shown", token: kept() }, origin);
   }
   function toggle() {
     if (!frame) {
@@ -60,6 +66,7 @@
   addEventListener("message", function (event) {
     if (event.origin !== origin || !frame || event.source !== frame.contentWindow || !event.data) return;
     if (event.data.crmChat === "close") toggle();
+    if (event.data.crmChat === "token") keep(String(event.data.token).slice(0, 300));
     if (event.data.crmChat === "unread" && frame.hidden) {
       dot.textContent = String(event.data.count);
       dot.hidden = !event.data.count;

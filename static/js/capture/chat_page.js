@@ -1,8 +1,8 @@
 import { draw, forget } from "./chat_lines.js";
+import { keep, recall, told } from "./chat_memory.js";
 // The chat's page: what the visitor writes goes out at once, answers are asked for every second and a half while it is
-// open. The visitor's token is kept in this browser only once they have written.
+// open.
 const { key, say, lines: address, failed, wait, thanks } = document.body.dataset;
-const KEPT = `crm-chat:${key}`;
 const QUICK = 1500; // ms
 const SLOW = 8000; // ms, while the chat is closed or nothing has been said for long
 const write = document.getElementById("write");
@@ -11,21 +11,12 @@ const leave = document.getElementById("leave");
 const problem = document.getElementById("problem");
 const shown = new Set();
 const page = Object.fromEntries(new URLSearchParams(location.search));
-let token = stored();
 let after = "0-0";
 let open = true;
 let unread = 0;
 let last = Date.now();
 let timer = 0;
-let known = Boolean(token); // whether a contact has been given, as far as this page knows
-
-function stored() {
-  try { return localStorage.getItem(KEPT) || ""; } catch { return ""; }
-}
-function keep(value) {
-  token = value;
-  try { localStorage.setItem(KEPT, value); } catch { /* a browser that keeps nothing */ }
-}
+let known = false; // whether a contact has been given, as far as this page knows
 
 function complain(text) {
   problem.textContent = text;
@@ -33,7 +24,7 @@ function complain(text) {
 }
 
 async function send(body) {
-  const response = await fetch(say, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ ...page, token, ...body }) });
+  const response = await fetch(say, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ ...page, token: told(), ...body }) });
   if (response.status === 429) throw new Error(wait);
   if (!response.ok) throw new Error(failed);
   const answer = await response.json();
@@ -44,7 +35,7 @@ async function send(body) {
 
 function presence(online) {
   document.body.toggleAttribute("data-online", online);
-  if (!online && token && !known) contact.hidden = false; // nobody is here: we need something to answer to
+  if (!online && told() && !known) contact.hidden = false; // nobody is here: we need something to answer to
 }
 
 write.addEventListener("submit", async (event) => {
@@ -92,9 +83,9 @@ contact.addEventListener("submit", async (event) => {
 
 async function ask() {
   clearTimeout(timer);
-  if (token) {
+  if (told()) {
     try {
-      const response = await fetch(`${address}?after=${after}`, { headers: { "X-Chat-Token": token } });
+      const response = await fetch(`${address}?after=${after}`, { headers: { "X-Chat-Token": told() } });
       if (response.ok) take(await response.json());
     } catch { /* the network is away for a moment */ }
   }
@@ -117,4 +108,6 @@ addEventListener("message", ({ source, data }) => {
   if (open) { unread = 0; ask(); }
 });
 document.addEventListener("visibilitychange", () => document.hidden || ask());
+recall(key, () => { known = true; ask(); });
+known = Boolean(told()); // who has been here before
 ask();
