@@ -41,21 +41,20 @@ NORMAL = {"name": identity.person_name, "city": identity.city}
 # --- Who is it ------------------------------------------------------------------------------------------------------
 
 
-def lock_signs(identities):
+def lock_signs(identities, *, graves=()):
     """Take the locks of the signs until the end of the transaction, always in one order.
 
-    Returns whether one of them is of somebody who was erased.
+    Returns whether one of ``graves``, digests of signs, is of somebody who was erased.
     """
     words = {f"{k.kind}:{k.scope}:{k.value}" for k in identities}
     keys = sorted(int.from_bytes(hashlib.blake2b(w.encode(), digest_size=8).digest(), signed=True) for w in words)
     if not keys:
         return False
-    digests = [Tombstone.digest_of(k.kind, k.value, k.scope) for k in identities]
     sql = """
         with held as materialized (select pg_advisory_xact_lock(k) from unnest(%s::bigint[]) k)
         select count(*), exists (select from leads_tombstone where digest = any(%s::varchar[])) from held"""
     with connection.cursor() as cursor:
-        cursor.execute(sql, [keys, digests])
+        cursor.execute(sql, [keys, list(graves)])
         return cursor.fetchone()[1]
 
 
@@ -213,7 +212,7 @@ def _open(
     automation going; enters the funnel and starts the clock. Human data are never overwritten.
     """
     identities, fields, at = list(identities), _normal(fields), at or timezone.now()
-    erased = lock_signs(identities)
+    erased = lock_signs(identities, graves=[Tombstone.digest_of(k.kind, k.value, k.scope) for k in identities])
     rows = _probe(identities)
     person, others = choose(rows, identities, fields.get("name", ""))
     if erased and person is None and by is None:
