@@ -7,6 +7,7 @@ from django.db.models import Count, Q
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from crm.core.fragments import part_of
@@ -21,6 +22,11 @@ from nurturing.models import Enrolment, Sequence, Step
 READERS = {Role.MARKETER, Role.ADMIN, Role.HEAD}
 WRITERS = {Role.MARKETER, Role.ADMIN}
 PAGE = 50
+COUNTS = {  # how many leads are where, called the same wherever they are counted
+    Enrolment.State.RUNNING: gettext_lazy("In it now"),
+    Enrolment.State.DONE: gettext_lazy("Finished"),
+    Enrolment.State.STOPPED: gettext_lazy("Stopped"),
+}
 
 
 def for_roles(roles):
@@ -85,7 +91,7 @@ def _page(request, row):
         .select_related("template")
         .annotate(taken=Count("runs"))
         .order_by("position", "pk"),
-        "counts": [(state.value, state.label, counts.get(state.value, 0)) for state in Enrolment.State],
+        "counts": [(state.value, label, counts.get(state.value, 0)) for state, label in COUNTS.items()],
         "running": counts.get("running", 0),
         "enrolled": sum(counts.values()),
         "can_write": may_write(request.user),
@@ -126,7 +132,7 @@ def enrolled(request, pk):
     rows = list(rows.order_by("-pk")[: PAGE + 1])
     last = rows[PAGE - 1].pk if len(rows) > PAGE else None
     next_url = f"{reverse('nurturing:enrolled', args=[pk])}?state={state}&before={last}" if last else ""
-    context = {"sequence": row, "rows": rows[:PAGE], "next_url": next_url, "state": state, "states": Enrolment.State}
+    context = {"sequence": row, "rows": rows[:PAGE], "next_url": next_url, "state": state, "states": COUNTS}
     return render(request, "nurturing/enrolled.html", context)
 
 

@@ -57,5 +57,13 @@ const magnifier = () => {
   if (picture) picture.alt = document.querySelector("#changelist-search [type=submit]").value;
 };
 
-const MENDS = [magnifier, editedCells, tooltips, inlineHeads, inlineCells, moments, searches];
+// Pictures of yes and no are called True and False in every language.
+const answers = () => {
+  for (const picture of document.querySelectorAll('img[src*="/img/icon-"]')) {
+    const words = document.querySelector(`meta[name="word-${picture.alt}"]`);
+    if (words) picture.alt = picture.title = words.content;
+  }
+};
+
+const MENDS = [magnifier, answers, editedCells, tooltips, inlineHeads, inlineCells, moments, searches];
 addEventListener("load", () => setTimeout(() => MENDS.forEach((mend) => mend())));
