@@ -40,7 +40,7 @@ class Table:
     def ordered(self, said):
         """The lines by a column that the reader chose; who has no value there comes last. What names none changes none."""
         place = said.removeprefix("-")
-        if not (self.sortable and place.isascii() and place.isdecimal() and int(place) < len(self.columns)):
+        if not self.sortable or place not in map(str, range(len(self.columns))):
             return self
         place, self.order = int(place), said
         having = [row for row in self.rows if row[place].value is not None]
