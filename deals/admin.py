@@ -6,6 +6,8 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from crm.core.admin_base import ReadOnlyAdmin
+from crm.core.naming import COLUMNS
+from crm.core.templatetags.ui import money
 from deals.models import Deal, DealStageMove, Product
 
 
@@ -19,10 +21,14 @@ class ProductAdmin(admin.ModelAdmin):
 
 @admin.register(Deal)
 class DealAdmin(ReadOnlyAdmin):
-    list_display = ["title", "person", "amount", "currency", "stage", "status", "owner", "created_at", "card"]
+    list_display = ["title", "person", "sum", "stage", "status", "owner", "created_at", "card"]
     list_filter = ["status", "pipeline"]
     list_select_related = ["person", "stage", "owner"]
     search_fields = ["search"]
+
+    @admin.display(description=COLUMNS["amount"], ordering="amount")
+    def sum(self, deal):
+        return money(deal.amount, deal.currency)
 
     @admin.display(description=_("card"))
     def card(self, deal):
@@ -31,6 +37,10 @@ class DealAdmin(ReadOnlyAdmin):
 
 @admin.register(DealStageMove)
 class DealStageMoveAdmin(ReadOnlyAdmin):
-    list_display = ["deal", "kind", "from_stage", "to_stage", "amount", "by", "at"]
+    list_display = ["deal", "kind", "from_stage", "to_stage", "sum", "by", "at"]
     list_filter = ["kind"]
     list_select_related = ["deal", "from_stage", "to_stage", "by"]
+
+    @admin.display(description=COLUMNS["amount"], ordering="amount")
+    def sum(self, move):
+        return money(move.amount, move.deal.currency)

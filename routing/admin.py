@@ -1,9 +1,11 @@
 from django.contrib import admin, messages
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from crm.core.admin_base import ReadOnlyAdmin
+from crm.core.naming import COLUMNS
 from leads.conditions import all_in_words
 from routing.forms import RuleForm
 from routing.models import Debt, DebtEntry, Rule
@@ -54,13 +56,21 @@ class RuleAdmin(admin.ModelAdmin):
 
 @admin.register(Debt)
 class DebtAdmin(ReadOnlyAdmin):
-    list_display = ["rule", "user", "given", "debt"]
+    list_display = ["rule", "user", "given", "owed"]
     list_select_related = ["rule", "user"]
     list_filter = ["rule"]
+
+    @admin.display(description=COLUMNS["debt"], ordering="debt")
+    def owed(self, row):
+        return number_format(row.debt, 2)
 
 
 @admin.register(DebtEntry)
 class DebtEntryAdmin(ReadOnlyAdmin):
-    list_display = ["at", "rule", "user", "delta", "assignment"]
+    list_display = ["at", "rule", "user", "change", "assignment"]
     list_select_related = ["rule", "user", "assignment"]
     list_filter = ["rule"]
+
+    @admin.display(description=COLUMNS["delta"], ordering="delta")
+    def change(self, row):
+        return number_format(row.delta, 2)

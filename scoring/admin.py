@@ -52,7 +52,7 @@ class RuleAdmin(admin.ModelAdmin):
 @admin.register(Thresholds)
 class ThresholdsAdmin(admin.ModelAdmin):
     form = ThresholdsForm
-    list_display = ["__str__", "warm", "hot", "mql", "sql"]
+    list_display = ["warm", "hot", "mql", "sql"]
 
     def has_add_permission(self, request):
         return not Thresholds.objects.exists()

@@ -32,9 +32,11 @@ from crm.core.models import (
     Team,
     User,
 )
+from crm.core.naming import COLUMNS
 
 admin.site.unregister(Group)  # rights follow the role
 admin.site.index_title = gettext_lazy("CRM settings")
+admin.site.empty_value_display = "—"
 
 
 @login_not_required
@@ -192,12 +194,22 @@ class JobKind(admin.SimpleListFilter):
         return queryset.filter(task=self.value()) if self.value() else queryset
 
 
+class JobQueue(admin.SimpleListFilter):
+    title, parameter_name = COLUMNS["queue"], "queue"
+
+    def lookups(self, request, model_admin):
+        return Job.QUEUES.items()
+
+    def queryset(self, request, queryset):
+        return queryset.filter(queue=self.value()) if self.value() else queryset
+
+
 @admin.register(Job)
 class JobAdmin(ReadOnlyAdmin):
-    list_display = ["title", "why", "due_at", "attempts", "crashes", "dead", "queue"]
-    list_filter = ["dead", "queue", JobKind]
+    list_display = ["title", "why", "due_at", "attempts", "crashes", "dead", "waits_in"]
+    list_filter = ["dead", JobQueue, JobKind]
     search_fields = ["=ref"]
-    fields = ["title", "ref", "task", "queue", "due_at", "attempts", "crashes", "dead", "error", "created_at"]
+    fields = ["title", "ref", "task", "waits_in", "due_at", "attempts", "crashes", "dead", "error", "created_at"]
     actions = ["replay"]
 
     @admin.display(description=gettext_lazy("to do"), ordering="task")
@@ -207,6 +219,10 @@ class JobAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("what happened"))
     def why(self, job):
         return job.why
+
+    @admin.display(description=COLUMNS["queue"], ordering="queue")
+    def waits_in(self, job):
+        return Job.QUEUES.get(job.queue, job.queue)
 
     @admin.action(description=gettext_lazy("Run again"), permissions=["view"])
     def replay(self, request, queryset):
@@ -227,10 +243,14 @@ class ActionKind(admin.SimpleListFilter):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
-    list_display = ["at", "user", "said", "subject"]
+    list_display = ["at", "user", "said", "about"]
     list_filter = [ActionKind]
     list_select_related = ["user"]
-    fields = ["at", "user", "said", "subject", "details"]
+    fields = ["at", "user", "said", "about", "details"]
+
+    @admin.display(description=COLUMNS["ref"])
+    def about(self, entry):
+        return entry.subject
 
     @admin.display(description=gettext_lazy("action"))
     def said(self, entry):

@@ -10,6 +10,12 @@ CAP = 1000  # rows that a list of a big table counts and pages through; beyond i
 class CappedPaginator(Paginator):
     """Counts at most CAP + 1 rows: an exact count of a big table is a scan."""
 
+    cap = CAP
+
+    @cached_property
+    def is_capped(self):
+        return self.count > CAP
+
     @cached_property
     def count(self):
         return len(self.object_list.order_by().values_list("pk", flat=True)[: CAP + 1])

@@ -8,17 +8,27 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from crm.core.admin_base import ReadOnlyAdmin
-from leads.capture import PSEUDO
+from leads.capture import ADAPTERS, PSEUDO, adapter_choices
 from leads.forms.sources import PlainSourceForm
 from leads.models import ConsentText, Origin, Source, Submission
 from leads.services import sources
 
 
+class SourceKind(admin.SimpleListFilter):
+    title, parameter_name = _("kind"), "adapter"
+
+    def lookups(self, request, model_admin):
+        return adapter_choices()
+
+    def queryset(self, request, queryset):
+        return queryset.filter(adapter=self.value()) if self.value() else queryset
+
+
 @admin.register(Source)
 class SourceAdmin(admin.ModelAdmin):
     form = PlainSourceForm  # settings are on the source's own page
-    list_display = ["name", "key", "adapter", "channel", "is_active", "page"]
-    list_filter = ["adapter", "channel", "is_active"]
+    list_display = ["name", "key", "kind", "channel", "is_active", "page"]
+    list_filter = [SourceKind, "channel", "is_active"]
     search_fields = ["name", "key"]
     list_select_related = ["origin"]
 
@@ -31,6 +41,11 @@ class SourceAdmin(admin.ModelAdmin):
 
     def save_model(self, request, obj, form, change):
         sources.saved(obj)
+
+    @admin.display(description=_("kind"), ordering="adapter")
+    def kind(self, source):
+        """As its page calls it."""
+        return getattr(ADAPTERS.get(source.adapter), "LABEL", PSEUDO.get(source.adapter, source.adapter))
 
     @admin.display(description=_("address and snippet"))
     def page(self, source):

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from crm.core import outbound
@@ -19,6 +20,7 @@ from leads.models.intake import new_secret
 
 RESERVED = {"new", *PSEUDO}  # an address of ours, and sources that are made by themselves
 _HOST = re.compile(r"(?:https?://)?(?:\*\.)?[a-z0-9_.-]+(?::\d{1,5})?/?", re.IGNORECASE)
+PORTS = 65_535  # up to here a number may be the name of a port, of which nobody parts the thousands
 ROTATION = timedelta(days=7)  # how long the former secret counts
 HIDDEN = {
     "old_secret",
@@ -143,6 +145,8 @@ def facts_of(source):
             value = dict(setting.choices).get(value, value)
         elif isinstance(value, bool):
             value = _("yes") if value else _("no")
+        elif isinstance(value, int) and value > PORTS:
+            value = number_format(value, force_grouping=True)
         elif isinstance(value, dict | list):
             value = json.dumps(value, ensure_ascii=False, indent=1)
         shown.append((setting.label if setting else name, value))

@@ -11,6 +11,10 @@ from django.core.management import call_command
 from django.urls import reverse
 from django.utils.translation import override
 
+from crm.core import admin_base, jobs
+from crm.core.models import Job
+from deals.models import Deal
+
 pytestmark = pytest.mark.django_db
 
 LATIN = re.compile(r"[A-Za-z]{2,}")
@@ -83,3 +87,30 @@ def test_every_page_of_the_settings_opens_in_russian(desk, admin):
 def test_what_is_done_is_said_without_a_case(desk):
     said = desk.post(reverse("admin:core_team_add"), {"name": "Север", "_save": "1"}, follow=True).content.decode()
     assert "Добавлено: команда «<a href=" in said and "<h1>Команды</h1>" in said
+
+
+def test_every_job_and_queue_is_called_by_words():
+    with override("ru"):
+        assert [name for name in jobs._queue_of if name not in Job.TITLES] == []
+        assert set(jobs._queue_of.values()) - set(Job.QUEUES) == set()
+        assert Job(task="leads.judge", ref="17").title == "Разобрать обращение · 17"
+        assert Job(task="scoring.decay", ref="due").title == "Состарить баллы"  # about nothing in particular
+
+
+def test_a_list_says_kinds_and_sums_as_their_pages_do(desk):
+    sources = desk.get(reverse("admin:leads_source_changelist"), {"adapter": "web-form"}).content.decode()
+    assert '<td class="field-kind">Форма на сайте</td>' in sources
+    assert '<td class="field-kind">JSON</td>' not in sources  # another kind is filtered out
+    Deal.objects.update(amount=98765432)
+    deals = desk.get(reverse("admin:deals_deal_changelist")).content.decode()
+    assert '<td class="field-sum">98\xa0765\xa0432\xa0₽</td>' in deals
+
+
+def test_a_list_counts_no_further_than_it_pages(desk, monkeypatch):
+    page = reverse("admin:leads_lead_changelist")
+    assert "Всего: 30" in desk.get(page).content.decode()
+    monkeypatch.setattr(admin_base, "CAP", 10)
+    monkeypatch.setattr(admin_base.CappedPaginator, "cap", 10)
+    shown = desk.get(page, {"q": "а"}).content.decode()
+    assert "Больше 10" in shown
+    assert "Всего" not in shown

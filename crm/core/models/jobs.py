@@ -36,6 +36,17 @@ class Job(models.Model):
 
     TITLES = {
         "leads.judge": _("To read an enquiry"),
+        "leads.fetch": _("To fetch an enquiry from its provider"),
+        "leads.expire_opt_in": _("To give up an address that nobody has confirmed"),
+        "leads.material_taken": _("To note that a material was opened"),
+        "leads.forget_bodies": _("To delete what was refused long ago"),
+        "leads.poll_mailbox": _("To read a mailbox"),
+        "leads.keep_files": _("To keep the files of a letter"),
+        "leads.fetch_file": _("To fetch a file of a message"),
+        "leads.meet": _("To ask a messenger for a client's name"),
+        "leads.dial": _("To place a call"),
+        "leads.settle_call": _("To settle what came of a call"),
+        "leads.cdr_folder": _("To read the call records of an exchange"),
         "leads.deliver": _("To send a letter"),
         "leads.judge_hits": _("To tell people from machines among opens and clicks"),
         "leads.bulk": _("To change many leads"),
@@ -43,6 +54,8 @@ class Job(models.Model):
         "crm.step": _("To repeat a step that failed after an event"),
         "crm.import": _("To import a list"),
         "crm.try_import": _("To try an import"),
+        "crm.undo_import": _("To take an import back"),
+        "crm.welcome": _("To greet people of an imported list"),
         "crm.minutely": _("Work of every minute"),
         "crm.daily": _("Work of every day"),
         "scoring.decay": _("To let points age"),
@@ -51,13 +64,16 @@ class Job(models.Model):
         "nurturing.advance": _("To take a step of a sequence"),
     }
 
+    QUEUES = {"live": _("at once"), "mail": _("mail and files"), "bulk": _("work in bulk")}
+
     def __str__(self):
         return self.title
 
     @property
     def title(self):
-        """What was to be done, in the reader's words, and its number."""
-        return f"{self.TITLES.get(self.task, self.task)} · {self.ref}"
+        """What was to be done, in the reader's words, and the number of what it is about, if it is about one thing."""
+        words = str(self.TITLES.get(self.task, self.task))
+        return f"{words} · {self.ref}" if self.ref.isdigit() and len(self.ref) < 8 else words
 
     @property
     def why(self):
