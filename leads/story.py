@@ -91,6 +91,8 @@ MESSAGE_TONES = {"sent": "success", "failed": "danger", "unsure": "warning", "sk
 LABELS = {field.name: field.verbose_name for model in (Person, Lead) for field in model._meta.concrete_fields}
 LABELS |= {
     "name": pgettext_lazy("person", "name"),
+    "company": gettext_lazy("company"),
+    "owner": gettext_lazy("Owner"),
     "amount": gettext_lazy("amount"),
     "expected_close": gettext_lazy("expected close"),
     "currency": gettext_lazy("currency"),
@@ -318,19 +320,22 @@ def _qualified(entry, details, names):
 
 
 def _label(name):
-    return capfirst(str(LABELS.get(name, name)))
+    """A field's name; what only the sender calls so (utm_source) stays as it came."""
+    return capfirst(str(LABELS[name])) if name in LABELS else str(name)
 
 
-def _value(name, value):
+def said(name, value):
     """A field's kept value as people read it."""
-    return num(value) if name in SUMS and value not in (None, "") else value
+    if value in (None, ""):
+        return value
+    return num(value) if name in SUMS else phone(value) if name == "phone" else value
 
 
 def _edited(entry, details, names):
     fields = details.get("fields")
     for name, pair in fields.items() if isinstance(fields, dict) else ():
         before, after = pair if isinstance(pair, list) and len(pair) == 2 else ("", pair)
-        entry.changes.append((_label(name), _value(name, before), _value(name, after)))
+        entry.changes.append((_label(name), said(name, before), said(name, after)))
 
 
 def _tagged(entry, details, names):

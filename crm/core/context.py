@@ -31,7 +31,12 @@ NAV = (
     Entry("leads:board", _("Leads board"), "board"),
     Entry("deals:list", _("Deals"), "deal", beside=("deals:",)),
     Entry("deals:board", _("Deals board"), "columns"),
-    Entry("leads:people", _("Clients"), "building", beside=("leads:person", "leads:compan", "leads:contact")),
+    Entry(
+        "leads:people",
+        _("Clients"),
+        "building",
+        beside=("leads:person", "leads:compan", "leads:contact", "leads:merge", "leads:twins"),
+    ),
     Entry("leads:tasks", _("Tasks"), "check-square", beside=("leads:task",)),
     Entry(
         "routing:fairness",

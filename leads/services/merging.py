@@ -24,7 +24,7 @@ from leads.services.funnel import CLOSING
 from leads.services.intake import lock_signs
 from leads.services.tasks import plan
 from leads.services.timeline import record
-from leads.story import LABELS
+from leads.story import LABELS, said
 
 PERSON_FIELDS = ("name", "company", "job_title", "city", "language", "birthday", "sex", "preferences", "owner")
 LEAD_FIELDS = cards.FIELDS
@@ -50,6 +50,13 @@ class Choice:
     @property
     def differs(self):
         return self.own != self.other
+
+    @property
+    def shown(self):
+        """Both values as people read them."""
+        name = self.name.partition(".")[2]
+        words = dict(Person._meta.get_field("sex").flatchoices) if name == "sex" else {}
+        return [words.get(value) or said(name, value) for value in (self.own, self.other)]
 
 
 def open_lead_of(person):

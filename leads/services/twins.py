@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
+from crm.core.templatetags.ui import phone
 from leads.conditions import fold
 from leads.models import Identity, Lead, NotSame, Person
 
@@ -60,7 +61,7 @@ def _by_phone(person):
     own = list(person.identities.filter(kind="phone", is_shared=False).values_list("value", flat=True)[:10])
     near = {slip for number in own for slip in slips(number)} - set(own)
     rows = Identity.objects.filter(kind="phone", scope="", value__in=near).exclude(person=person) if near else []
-    return {row.person_id: _("the phone differs in one digit: %s") % row.value for row in rows}
+    return {row.person_id: _("the phone differs in one digit: %s") % phone(row.value) for row in rows}
 
 
 def _by_name(person):

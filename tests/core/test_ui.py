@@ -92,18 +92,26 @@ def test_past_moments_are_told_in_relative_words(russian):
 
 
 def test_due_times_say_how_urgent_they_are_in_the_readers_zone(russian):
-    steps = [timedelta(days=-3), timedelta(minutes=20), timedelta(hours=3), timedelta(hours=14), timedelta(days=3)]
+    steps = [
+        timedelta(days=-3),
+        timedelta(minutes=20),
+        timedelta(minutes=59, seconds=40),
+        timedelta(hours=3),
+        timedelta(hours=14),
+        timedelta(days=3),
+    ]
     with time_machine.travel(NOW, tick=False), timezone.override("Asia/Vladivostok"):  # 19:00 there
         shown = [ui.due(NOW + step) for step in steps]
     assert [words(html) for html in shown] == [
         "просрочка 3 дня",
         "через 20 минут",
+        "через 1 час",
         "сегодня, 22:00",
         "завтра, 09:00",
         "пт, 19:00",
     ]
     states = [re.search(r'data-state="(\w+)"', html)[1] for html in shown]
-    assert states == ["overdue", "soon", "today", "later", "later"]
+    assert states == ["overdue", "soon", "soon", "today", "later", "later"]
 
 
 def test_no_moment_is_a_dash():

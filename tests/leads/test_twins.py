@@ -1,6 +1,7 @@
 """Who may be the same is suggested and never merged by itself; signs of many; the erased are not made anew."""
 
 import pytest
+from django.utils import translation
 
 from crm.core.jobs import drain
 from crm.core.models import Organisation
@@ -115,6 +116,22 @@ def test_side_by_side_merge_search_redirect_and_undo(pair, rep, signed_in):
     assert list(Lead.objects.order_by("id").values_list("status", "city", "merged_into")) == [
         ("open", "Москва", None), ("open", "Пермь", None),
     ]  # fmt: skip
+
+
+def test_the_two_cards_are_told_in_the_readers_words(pair, rep):
+    one, other = pair
+    company = Company.objects.create(name="Ромашка", name_key="ромашка")
+    Person.objects.filter(pk=one.person_id).update(sex="f", company=company, owner=rep)
+    Lead.objects.filter(pk=other.pk).update(budget=5680000)
+    with translation.override("ru"):
+        found = merging.choices(*Person.objects.order_by("pk"))
+        told = {choice.label: choice.shown for choice in found if choice.differs and not choice.of_lead}
+        of_lead = {choice.label: choice.shown for choice in found if choice.differs and choice.of_lead}
+    assert told == {
+        "Имя": ["Анна Смирнова", "Аня"], "Компания": [company, None], "Пол": ["женский", ""], "Ответственный": [rep, None],
+    }  # fmt: skip
+    assert of_lead["Телефон"] == ["+7 916 000-00-01", "+7 916 555-00-02"]
+    assert of_lead["Бюджет"] == [None, "5\N{NO-BREAK SPACE}680\N{NO-BREAK SPACE}000"]
 
 
 def test_who_may_not_see_a_card_may_not_merge_it(pair, rep, outsider, marketer, head, signed_in):

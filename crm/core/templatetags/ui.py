@@ -278,6 +278,8 @@ def moment(value):
 def _rounded(delta):
     """Seconds, in whole minutes from an hour on: nobody is told more, and the words are kept the longer."""
     seconds = int(delta.total_seconds())
+    if 3570 <= abs(seconds) < 3600:  # would be told as 60 minutes
+        return 3600 if seconds > 0 else -3600
     return seconds if abs(seconds) < 3600 else int(seconds / 60) * 60
 
 
