@@ -40,6 +40,7 @@ from leads.services.import_write import Writer
 from leads.services.intake import lock_signs, pseudo_source
 
 CHUNK = 1000  # rows of one transaction: a second's work, and few enough locks for any server's table
+WHOLE = 50  # chunks between two collections of all garbage, old objects too: it takes a tenth of a second
 TRIES = 5  # of a chunk that met another in a deadlock, or a colleague who was quicker
 COUNTS = ("created", "updated", "skipped", "failed")
 State = Import.State
@@ -129,9 +130,9 @@ def carry_out(job, opened_file, *, then, until=None):
     ``until``: a time.monotonic() after which no further chunk is begun.
     """
     with _collecting_by_chunk():
-        for records in opened_file.chunks(skip=job.rows):
+        for number, records in enumerate(opened_file.chunks(skip=job.rows), 1):
             grown = _with_patience(lambda records=records: _chunk(job, records, opened_file.mapping, then))
-            gc.collect(1)
+            gc.collect(1 if number % WHOLE else 2)
             for name, more in grown.items():
                 setattr(job, name, getattr(job, name) + more)
             if until is not None and time.monotonic() >= until:
