@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 
-from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_lazy
 
-from crm.core.templatetags.ui import num, phone
+from crm.core.templatetags.ui import clock, long_day, num, phone
 from leads.models import (
     Assignment,
     Band,
@@ -273,8 +271,7 @@ def _reactions(message):
 
 def _when(moment):
     """A moment as short as it stays clear: the year only when it is another one."""
-    local = timezone.localtime(moment)
-    return date_format(local, "j E, H:i" if local.year == timezone.localdate().year else "j E Y, H:i")
+    return f"{long_day(moment)}, {clock(moment)}"
 
 
 def _instant(text):

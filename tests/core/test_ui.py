@@ -91,6 +91,24 @@ def test_past_moments_are_told_in_relative_words(russian):
     assert shown == ["только что", "5 минут назад", "2 дня назад", "9 янв.", "3 февр. 2025 г."]
 
 
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("ru", ["27 апреля", "27 апр. 2025 г.", "19:34", "10 %"]),
+        ("en", ["April 27", "Apr 27, 2025", "7:34 PM", "10%"]),
+    ],
+)
+def test_days_times_and_shares_have_the_form_of_the_readers_language(language, told):
+    with (
+        time_machine.travel(datetime(2026, 5, 2, tzinfo=UTC), tick=False),
+        timezone.override("UTC"),
+        translation.override(language),
+    ):
+        day = datetime(2026, 4, 27, 19, 34, tzinfo=UTC)
+        said = [ui.long_day(day), ui.long_day(day.replace(year=2025)), ui.clock(day), ui.whole_percent(10)]
+    assert [" ".join(text.split()) for text in said] == told
+
+
 def test_due_times_say_how_urgent_they_are_in_the_readers_zone(russian):
     steps = [
         timedelta(days=-3),

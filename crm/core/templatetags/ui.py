@@ -149,6 +149,12 @@ def _num(number):
 
 
 @register.filter
+def whole_percent(value):
+    """A whole number of hundredths (10) as "10 %"."""
+    return percent(Decimal(value) / 100)
+
+
+@register.filter
 def percent(value):
     """A share (0.253) as "25.3 %"."""
     number = _number(value)
@@ -262,6 +268,20 @@ def _clock(hour, minute):
 @kept
 def _passed(seconds, add_direction=False):
     return format_timedelta(timedelta(seconds=seconds), add_direction=add_direction, threshold=1, locale=_locale())
+
+
+@register.filter
+def clock(value):
+    """The time of day as the reader's language has it: "19:34", "7:34 PM"."""
+    local = timezone.localtime(value)
+    return _clock(local.hour, local.minute)
+
+
+@register.filter
+def long_day(value):
+    """A day with its month in full: "19 ноября", "November 19"; of another year as short as it stays clear."""
+    local = timezone.localtime(value)
+    return _date("MMMMd" if local.year == timezone.localdate().year else "yMMMd", local.date())
 
 
 @register.filter
