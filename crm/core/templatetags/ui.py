@@ -241,6 +241,11 @@ def _day(local, now):
 
 
 @kept
+def _short(day):
+    return format_date(day, "short", locale=_locale())
+
+
+@kept
 def _date(skeleton, day):
     return format_skeleton(skeleton, day, locale=_locale())
 
@@ -291,8 +296,8 @@ def moment(value):
         return NOTHING
     now, local = timezone.localtime(), timezone.localtime(value)
     if local.date() == now.date():
-        return f"{local:%H:%M}"
-    return _day(local, now) if local.year == now.year else f"{local:%d.%m.%y}"
+        return _clock(local.hour, local.minute)
+    return _day(local, now) if local.year == now.year else _short(local.date())
 
 
 def _rounded(delta):
