@@ -1,18 +1,29 @@
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from crm.core.models import User
+from crm.core.models.access import Grade
 from leads.forms.conditions import ConditionField
 from leads.models import Lead
 from routing.models import Rule
+
+
+def grade_field(name, any_grade, *, first):
+    """Grades are chosen by what they are called; ``any_grade`` is the number that shuts nobody out."""
+    label, free = Rule._meta.get_field(name).verbose_name, [(any_grade, pgettext_lazy("grade", "any"))]
+    choices = [*free, *Grade.choices] if first else [*Grade.choices, *free]
+    return forms.TypedChoiceField(label=capfirst(label), choices=choices, coerce=int, initial=any_grade)
 
 
 class RuleForm(forms.ModelForm):
     """A routing rule whose mistakes are named in words."""
 
     condition = ConditionField()
+    min_grade = grade_field("min_grade", 0, first=True)
+    max_grade = grade_field("max_grade", 9, first=False)
 
     class Meta:
         model = Rule

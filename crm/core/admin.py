@@ -1,12 +1,14 @@
 """Users, teams, calendars, company settings, keys, dead jobs."""
 
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import AdminTimeWidget
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm
 from django.contrib.auth.models import Group
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import models
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -136,6 +138,7 @@ class SkillAdmin(admin.ModelAdmin):
 class HoursInline(admin.TabularInline):
     model = Hours
     extra = 1
+    formfield_overrides = {models.TimeField: {"widget": AdminTimeWidget(format="%H:%M")}}
 
 
 class HolidayInline(admin.TabularInline):
@@ -209,7 +212,7 @@ class JobAdmin(ReadOnlyAdmin):
     list_display = ["title", "why", "due_at", "attempts", "crashes", "dead", "waits_in"]
     list_filter = ["dead", JobQueue, JobKind]
     search_fields = ["=ref"]
-    fields = ["title", "ref", "task", "waits_in", "due_at", "attempts", "crashes", "dead", "error", "created_at"]
+    fields = ["title", "ref", "waits_in", "due_at", "attempts", "crashes", "dead", "error", "created_at"]
     actions = ["replay"]
 
     @admin.display(description=gettext_lazy("to do"), ordering="task")

@@ -20,14 +20,14 @@ def gated(kind):
 
 class StageForm(forms.ModelForm):
     required_fields = forms.MultipleChoiceField(
-        label=gettext_lazy("required to enter"), required=False, widget=forms.CheckboxSelectMultiple
+        label=gettext_lazy("Required to enter"), required=False, widget=forms.CheckboxSelectMultiple
     )
     to_all = forms.ModelMultipleChoiceField(
-        Stage.objects.none(), label=gettext_lazy("may move on to"), required=False, widget=forms.CheckboxSelectMultiple
+        Stage.objects.none(), label=gettext_lazy("May move on to"), required=False, widget=forms.CheckboxSelectMultiple
     )
     to_heads = forms.ModelMultipleChoiceField(
         Stage.objects.none(),
-        label=gettext_lazy("heads may also move to"),
+        label=gettext_lazy("Heads may also move to"),
         required=False,
         widget=forms.CheckboxSelectMultiple,
     )

@@ -26,6 +26,11 @@ BUTTONS = [
     gettext_noop("Delete selected %(verbose_name_plural)s"),
     gettext_noop("Save and add another"),
     gettext_noop("Save and continue editing"),
+    gettext_noop("No, take me back"),
+    gettext_noop("Start typing to filter…"),
+    gettext_noop(
+        "This object doesn’t have a change history. It probably wasn’t added via this admin site."  # noqa: RUF001
+    ),
 ]
 DONE = [
     gettext_noop("The {name} “{obj}” was added successfully."),

@@ -59,6 +59,17 @@ class ConsentTextAdmin(admin.ModelAdmin):
     list_display = ["__str__", "version", "created_at"]
     fields = ["purpose", "version", "text"]
 
+    def get_fields(self, request, obj=None):
+        """What it is for, by its words where it is only looked at."""
+        return ["meant_for", "version", "text"] if obj else self.fields
+
+    def get_readonly_fields(self, request, obj=None):
+        return ["meant_for"] if obj else []
+
+    @admin.display(description=_("purpose"))
+    def meant_for(self, text):
+        return ConsentText.TITLES.get(text.purpose, text.purpose)
+
     def formfield_for_dbfield(self, db_field, request, **kwargs):
         if db_field.name == "purpose":
             return forms.ChoiceField(label=capfirst(db_field.verbose_name), choices=ConsentText.TITLES.items())

@@ -50,6 +50,7 @@ class SuppressionAdmin(ReadOnlyAdmin):
     """Only the client's own act takes an address off this list; a bounced one may be removed once it is mended."""
 
     list_display = ["value", "reason", "at", "by"]
+    fields = ["value", "reason", "at", "message", "by"]
     list_filter = ["reason"]
     search_fields = ["value"]
 

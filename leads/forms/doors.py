@@ -42,6 +42,7 @@ class QuestionForm(forms.Form):
 
     def ordered(self):
         """The fields as the columns of the page stand."""
+        self.fields["DELETE"].label = _("Remove")
         return [self[name] for name in ("ORDER", "field", "label", "type", "options", "required", "DELETE")]
 
     def clean_options(self):

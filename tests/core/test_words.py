@@ -12,8 +12,9 @@ from django.urls import reverse
 from django.utils.translation import override
 
 from crm.core import admin_base, jobs
-from crm.core.models import Job
+from crm.core.models import Calendar, Job
 from deals.models import Deal
+from leads.models import ConsentText
 
 pytestmark = pytest.mark.django_db
 
@@ -114,3 +115,18 @@ def test_a_list_counts_no_further_than_it_pages(desk, monkeypatch):
     shown = desk.get(page, {"q": "а"}).content.decode()
     assert "Больше 10" in shown
     assert "Всего" not in shown
+
+
+def test_what_is_only_looked_at_is_said_by_words(desk):
+    text = ConsentText.objects.first() or ConsentText.objects.create(text="Согласен")
+    page = desk.get(reverse("admin:leads_consenttext_change", args=[text.pk])).content.decode()
+    assert "Персональные данные" in page and "processing" not in page
+    hours = desk.get(reverse("admin:core_calendar_change", args=[Calendar.objects.get(is_default=True).pk])).content
+    assert 'value="09:00"' in hours.decode() and "09:00:00" not in hours.decode()
+
+
+def test_a_page_that_is_not_there_speaks_to_whoever_asks(desk, client):
+    assert "объединили с другой карточкой" in desk.get("/nowhere/").content.decode()
+    client.logout()
+    said = client.get("/f/nowhere/", headers={"Accept-Language": "ru"}).content.decode()
+    assert "Проверьте адрес" in said and "карточк" not in said

@@ -123,7 +123,8 @@ def test_mistakes_in_a_rule_are_named(admin, rep, signed_in):
         ({"strategy": "person"}, "person", "This strategy needs a person."),
         ({"person": str(rep.pk)}, "person", "Only the strategy “to a named person” asks for a person."),
         ({"strategy": "person", "person": str(idle.pk)}, "person", "takes no leads"),
-        ({"min_grade": "5", "max_grade": "2"}, "max_grade", "The highest grade is below the lowest."),
+        ({"min_grade": "3", "max_grade": "2"}, "max_grade", "The highest grade is below the lowest."),
+        ({"min_grade": "5"}, "min_grade", "5 нет среди допустимых значений."),
     ]
     for change, field, words in cases:
         page = signed_in(admin).post("/admin/routing/rule/add/", FORM | change)

@@ -12,7 +12,7 @@ class Pipeline(models.Model):
         LEAD = "lead", _("leads")
         DEAL = "deal", _("deals")
 
-    kind = models.CharField(_("of"), max_length=4, choices=Kind)
+    kind = models.CharField(_("used for"), max_length=4, choices=Kind)
     name = models.CharField(_("name"), max_length=80)
     position = models.PositiveSmallIntegerField(_("position"), default=0)
     is_default = models.BooleanField(_("default"), default=False)
@@ -81,7 +81,7 @@ class StageEdge(models.Model):
 class Reason(models.Model):
     """The dictionary of why a lead was rejected or a deal lost."""
 
-    kind = models.CharField(_("of"), max_length=4, choices=Pipeline.Kind)
+    kind = models.CharField(_("used for"), max_length=4, choices=Pipeline.Kind)
     name = models.CharField(_("name"), max_length=80)
     position = models.PositiveSmallIntegerField(_("position"), default=0)
     is_active = models.BooleanField(_("active"), default=True)

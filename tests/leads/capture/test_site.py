@@ -156,7 +156,9 @@ def test_a_list_marks_who_came_and_strangers_become_leads(event, post, signed_in
 
 
 def test_the_page_of_an_event_says_when(event, client):
-    assert "1 мая" in client.get("/f/expo/").content.decode()
+    page = client.get("/f/expo/").content.decode()
+    assert "1 мая" in page
+    assert re.search(r"<h1[^>]*>Выставка</h1>", page)  # what it is called, where no heading of its own is stated
 
 
 # --- Material -----------------------------------------------------------------------------------------------------------
