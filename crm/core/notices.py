@@ -20,6 +20,7 @@ WORDING = {
     "unassigned": gettext_noop("Nobody is at work for %(name)s"),
     "task": gettext_noop("Task: %(name)s"),
     "import": gettext_noop("The import of %(name)s is finished"),
+    "import_undone": gettext_noop("The import of %(name)s is undone"),
     "bulk": gettext_noop("Bulk action: %(done)s done, %(refused)s refused"),
     "source_silent": gettext_noop("%(name)s has fallen silent: nothing has come for far longer than usual"),
     "receipt_error": gettext_noop("An enquiry of %(name)s could not be processed: read it again"),

@@ -108,7 +108,7 @@ def finish(job):
             _drop_unnamed(model, keys[name][place : place + CHUNK])
     Import.objects.filter(pk=job.pk).update(state=State.UNDONE, finished_at=timezone.now())
     if job.by:
-        notify(job.by, "import", url=reverse("leads:import", args=[job.pk]), name=job.file_name)
+        notify(job.by, "import_undone", url=reverse("leads:import", args=[job.pk]), name=job.file_name)
 
 
 def _drop_unnamed(model, keys):

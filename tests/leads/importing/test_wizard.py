@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
+from django.utils import translation
 
 from crm.core.jobs import drain
+from crm.core.notices import wording
 from leads.models import Import, Lead, Message, Template
 from tests.factories import LeadFactory
 
@@ -47,6 +49,12 @@ def test_a_head_brings_in_a_list(signed_in, head, funnels, sales, settings):
     assert list(head.notices.values_list("kind", flat=True)) == ["import"]
     errors = b"".join(client.get(reverse("leads:import_errors", args=[job.pk])).streaming_content).decode("utf-8-sig")
     assert errors.splitlines()[1].startswith("Никто;;;;4;")
+
+    client.post(reverse("leads:import_undo", args=[job.pk]))
+    drain()
+    with translation.override("ru"):
+        told = [wording(notice) for notice in head.notices.order_by("pk")]
+    assert told == [f"Загрузка завершена: {job.file_name}", f"Загрузка отменена: {job.file_name}"]
 
 
 def test_a_second_start_changes_nothing(signed_in, head, funnels, sales):
