@@ -26,6 +26,11 @@ class DealAdmin(ReadOnlyAdmin):
     list_select_related = ["person", "stage", "owner"]
     search_fields = ["search"]
 
+    def get_fields(self, request, obj=None):
+        """The sum with its currency in one."""
+        names = ["sum" if name == "amount" else name for name in super().get_fields(request, obj)]
+        return [name for name in names if name != "currency"]
+
     @admin.display(description=COLUMNS["amount"], ordering="amount")
     def sum(self, deal):
         return money(deal.amount, deal.currency)

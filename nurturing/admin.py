@@ -6,6 +6,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from crm.core.admin_base import ReadOnlyAdmin
+from leads.conditions import all_in_words
 from nurturing.models import Enrolment, Sequence
 
 
@@ -14,6 +15,11 @@ class SequenceAdmin(ReadOnlyAdmin):
     list_display = ["name", "is_active", "enrols_by_rule", "page"]
     list_filter = ["is_active"]
     search_fields = ["name"]
+    fields = ["name", "is_active", "enrols_by_rule", "whom", "page"]
+
+    @admin.display(description=_("enrols by itself when"))
+    def whom(self, sequence):
+        return all_in_words(sequence.condition)
 
     @admin.display(description=_("steps and condition"))
     def page(self, sequence):

@@ -27,6 +27,9 @@ BUTTONS = [
     gettext_noop("Save and add another"),
     gettext_noop("Save and continue editing"),
     gettext_noop("No, take me back"),
+    gettext_noop("Enable password-based authentication"),
+    gettext_noop("Enable password-based authentication for this user by setting a password."),
+    gettext_noop("This action will <strong>enable</strong> password-based authentication for this user."),
     gettext_noop("Start typing to filter…"),
     gettext_noop(
         "This object doesn’t have a change history. It probably wasn’t added via this admin site."  # noqa: RUF001

@@ -15,6 +15,7 @@ from crm.core import admin_base, jobs
 from crm.core.models import Calendar, Job
 from deals.models import Deal
 from leads.models import ConsentText
+from nurturing.models import Sequence
 
 pytestmark = pytest.mark.django_db
 
@@ -121,6 +122,13 @@ def test_what_is_only_looked_at_is_said_by_words(desk):
     text = ConsentText.objects.first() or ConsentText.objects.create(text="Согласен")
     page = desk.get(reverse("admin:leads_consenttext_change", args=[text.pk])).content.decode()
     assert "Персональные данные" in page and "processing" not in page
+    sequence = Sequence.objects.create(name="Прогрев", condition=[{"field": "band", "op": "eq", "value": "cold"}])
+    page = desk.get(reverse("admin:nurturing_sequence_change", args=[sequence.pk])).content.decode()
+    assert "холодный" in page and "band" not in page
+    deal = Deal.objects.first()
+    Deal.objects.filter(pk=deal.pk).update(amount=98765432)
+    page = desk.get(reverse("admin:deals_deal_change", args=[deal.pk])).content.decode()
+    assert "98\xa0765\xa0432\xa0₽" in page and "98765432" not in page
     hours = desk.get(reverse("admin:core_calendar_change", args=[Calendar.objects.get(is_default=True).pk])).content
     assert 'value="09:00"' in hours.decode() and "09:00:00" not in hours.decode()
 
