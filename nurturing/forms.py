@@ -13,7 +13,7 @@ class SequenceForm(forms.ModelForm):
     condition = ConditionField(
         widget=ConditionWidget(least=2, spare=2),
         label=_("Which leads: all of these hold"),
-        help_text=_("Several values are parted by commas. Without conditions every new lead is enrolled."),
+        help_text=_("Several values are separated by commas. Without conditions every new lead is enrolled."),
     )
 
     class Meta:

@@ -6,7 +6,7 @@ import logging
 from collections import defaultdict
 
 from asgiref.sync import sync_to_async
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.utils import translation
 
 from crm.core.models import Notice
@@ -56,11 +56,12 @@ class Hub:
             del self.queues[user_id]
 
     async def _follow(self):
-        seen, newest = set(), await sync_to_async(_newest)()
+        seen, newest = set(), None
         while self.queues:
             try:
+                newest = await sync_to_async(_newest)() if newest is None else newest
                 rows = await sync_to_async(_read)(max(0, newest - LOOKBACK))
-            except DatabaseError as error:
+            except Exception as error:  # whatever it was, pages that are open must not go deaf
                 log.warning("live reader: %s", error.__class__.__name__)
                 await asyncio.sleep(2)
                 continue

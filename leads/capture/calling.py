@@ -45,7 +45,7 @@ STRANGERS = Setting(
 )
 ZONE = Setting(
     gettext_lazy("Time zone of the exchange"),
-    help=gettext_lazy("An IANA name, as Europe/Moscow. Empty: the company's."),
+    help=gettext_lazy("An IANA name, such as Europe/Moscow. Empty: the company's."),
 )
 COMMON = {"hidden": HIDDEN, "strangers": STRANGERS}
 

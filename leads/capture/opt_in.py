@@ -10,7 +10,7 @@ DAYS = (1, 90)  # how long an address may stay unconfirmed
 OPT_IN = {
     "double_opt_in": Setting(
         _("Confirm the address by a letter"), kind="flag",
-        help=_("An enquiry counts only once the link in the letter has been pressed."),
+        help=_("An enquiry counts only after the link in the letter has been pressed."),
     ),
     "confirm_days": Setting(_("Days to confirm"), kind="number", default=3),
 }  # fmt: skip

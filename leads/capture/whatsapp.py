@@ -29,7 +29,7 @@ SETTINGS = {
     "phone_number_id": Setting(_("Phone number ID"), _("The number that answers; not the phone itself.")),
     "templates": Setting(
         _("Approved templates"),
-        _("One a line: name, language, text. After 24 hours of silence nothing else may be sent."), kind="lines",
+        _("One per line: name, language, text. After 24 hours of silence nothing else may be sent."), kind="lines",
     ),
     "base_url": Setting(_("Address of the Graph API"), _("Empty: Meta's own, with its version."), kind="url"),
 }  # fmt: skip

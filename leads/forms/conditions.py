@@ -88,7 +88,7 @@ class ConditionField(forms.Field):
             "required": False,
             "label": gettext_lazy("Condition"),
             "help_text": gettext_lazy(
-                "All rows must hold; no row: every lead. Several values are parted by commas. "
+                "All rows must hold; no row: every lead. Several values are separated by commas. "
                 "Upper and lower case, ё and е are the same."
             ),
             "widget": ConditionWidget(event=event, without=without),

@@ -170,7 +170,7 @@ class SampleForm(forms.Form):
 class AttendanceForm(forms.Form):
     people = forms.CharField(
         label=_("Who came"), required=False, max_length=200_000, widget=forms.Textarea({"rows": 6}),
-        help_text=_("One a line: an e-mail or a phone, a name beside it if you like."),
+        help_text=_("One per line: an e-mail or a phone, a name beside it if you like."),
     )  # fmt: skip
     file = forms.FileField(label=_("or a list: CSV, XLSX"), required=False)
 

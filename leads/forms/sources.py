@@ -22,7 +22,7 @@ class PlainSourceForm(forms.ModelForm):
         labels = {"origin": _("Counts as")}
         help_texts = {
             "key": _("Part of the address; it cannot be changed later."),
-            "secret": _("Whoever knows it may post. Empty: anybody may."),
+            "secret": _("What the sender proves itself by; the guide says how. Empty: anybody may send."),
         }
 
     def __init__(self, *args, **kwargs):
@@ -54,7 +54,7 @@ class SourceForm(PlainSourceForm):
     )  # fmt: skip
     mapping = forms.CharField(
         label=_("Names of fields"), required=False, widget=forms.Textarea({"rows": 4, "class": "mono"}),
-        help_text=_("One a line: “their name = our field”, for example: payment[orderid] = external_id"),
+        help_text=_("One per line: “their name = our field”, for example: payment[orderid] = external_id"),
     )  # fmt: skip
 
     def __init__(self, *args, adapter="", **kwargs):

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from leads.models import Band, Lead, Task
 from leads.services import waiting
+from leads.services.tasks import named
 
 SHOWN = 12  # rows of a panel; the list behind its head has all
 LOOKED_AT = 200
@@ -30,7 +31,7 @@ class Day:
 
     def queue(self):
         """Keys of the leads in the order of work, each once."""
-        tasks = [task.lead_id for task in [*self.overdue, *self.today] if task.lead_id]
+        tasks = [task.lead_id for task in [*self.overdue, *self.today] if task.subject]
         return list(dict.fromkeys([*(lead.pk for lead in self.fresh), *tasks, *(lead.pk for lead in self.no_step)]))
 
 
@@ -60,5 +61,6 @@ def _by_urgency(leads, now):
 def _tasks(user, now):
     midnight = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     due = Task.objects.filter(assignee=user, done_at=None, due_at__lt=midnight).order_by("due_at")
-    lead = [f"lead__{name}" for name in ("name", "phone", "email", "company_name", "score", "band")]
-    return list(due.select_related("lead", "person").only("kind", "title", "due_at", "person__name", *lead)[:LOOKED_AT])
+    lead = [f"lead__{name}" for name in ("name", "phone", "email", "company_name", "score", "band", "owner")]
+    rows = due.select_related("lead").only("kind", "title", "due_at", *lead)[:LOOKED_AT]
+    return named(list(rows), user)

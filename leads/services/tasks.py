@@ -16,6 +16,15 @@ from leads.services.timeline import record
 FARTHEST = timedelta(days=3660)  # a due time ten years off is a slip of the hand
 
 
+def named(rows, user):
+    """The tasks, each with ``subject``: its lead where ``user`` may see it, else None; one's own leads one always sees."""
+    others = {task.lead_id for task in rows if task.lead and task.lead.owner_id != user.pk}
+    seen = set(Lead.objects.visible_to(user).filter(pk__in=others).values_list("pk", flat=True)) if others else set()
+    for task in rows:
+        task.subject = task.lead if task.lead and (task.lead_id not in others or task.lead_id in seen) else None
+    return rows
+
+
 @transaction.atomic
 def set_task(subject, *, title, due_at, assignee, kind="call", by=None, deal=None, dedup=None):
     """Plan a step on a lead (or, without one, a person); returns the Task.

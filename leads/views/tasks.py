@@ -91,16 +91,7 @@ def _bucket(request, rows, name, size):
     found = list(rows.order_by(f"{sign}{moment}", f"{sign}pk")[: size + 1])
     shown = found[:size]
     after = f"{getattr(shown[-1], moment).isoformat()}~{shown[-1].pk}" if len(found) > size else ""
-    return {"name": name, "label": WORDS[name], "tasks": named(shown, request.user), "after": after}
-
-
-def named(rows, user):
-    """The tasks, each with ``subject``: the lead when the user may see it, else None."""
-    keys = {task.lead_id for task in rows if task.lead_id}
-    seen = set(Lead.objects.visible_to(user).filter(pk__in=keys).values_list("pk", flat=True)) if keys else set()
-    for task in rows:
-        task.subject = task.lead if task.lead_id in seen else None
-    return rows
+    return {"name": name, "label": WORDS[name], "tasks": services.named(shown, request.user), "after": after}
 
 
 def _task(request, pk):
@@ -183,7 +174,7 @@ def task_feed(request, key):
     with translation.override(user.language or settings.LANGUAGE_CODE):
         rows = Task.objects.filter(assignee=user, done_at=None).select_related("lead", "person")
         text = ics.calendar(
-            [_event(task) for task in named(list(rows.order_by("due_at")[:FEED_AT_MOST]), user)],
+            [_event(task) for task in services.named(list(rows.order_by("due_at")[:FEED_AT_MOST]), user)],
             name=_("Tasks: %s") % user, now=timezone.now(),
         )  # fmt: skip
     response = HttpResponse(text, content_type="text/calendar; charset=utf-8")

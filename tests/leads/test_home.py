@@ -148,3 +148,15 @@ def test_who_keeps_people_waiting_stands_first_in_a_team(head, rep, colleague):
     LeadFactory(owner=colleague, waiting_since=now, band="hot")
     (_team, people), = oversight.teams(head)  # fmt: skip
     assert [(person, counts["hot"]) for person, counts in people][:2] == [(colleague, 1), (rep, 0)]
+
+
+def test_a_task_of_a_client_who_has_passed_to_others_names_nobody(my, rep, outsider, signed_in):
+    Lead.objects.filter(pk=my["late"].pk).update(
+        name="Secret name", phone="+79160001122", owner=outsider, team=outsider.team
+    )
+    client = signed_in(rep)
+    page = client.get("/").content.decode()
+    assert "Ring Late" in page and "The client has passed to a colleague." in page
+    assert "Secret name" not in page and "+79160001122" not in page and f"/leads/{my['late'].pk}/" not in page
+    assert my["late"].pk not in day.of(rep).queue()
+    assert "The client has passed to a colleague." in client.get("/tasks/").content.decode()
