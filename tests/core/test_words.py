@@ -93,7 +93,7 @@ def test_what_is_done_is_said_without_a_case(desk):
 
 def test_every_job_and_queue_is_called_by_words():
     with override("ru"):
-        assert [name for name in jobs._queue_of if name not in Job.TITLES] == []
+        assert [n for n in jobs._queue_of if n not in Job.TITLES and not n.startswith("tests.")] == []
         assert set(jobs._queue_of.values()) - set(Job.QUEUES) == set()
         assert Job(task="leads.judge", ref="17").title == "Разобрать обращение · 17"
         assert Job(task="scoring.decay", ref="due").title == "Состарить баллы"  # about nothing in particular

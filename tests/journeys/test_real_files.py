@@ -97,7 +97,7 @@ def _the_report_equals_the_file(rows):
 def _outcomes_are_stated_and_nothing_more(rows):
     won = sum(row["Converted"] == "1" for row in rows)
     states = Counter(Lead.objects.values_list("status", "rejected_reason__name", "owner"))
-    assert states == {("converted", None, None): won, ("rejected", "Импорт: не купил", None): 9240 - won}
+    assert states == {("converted", None, None): won, ("rejected", "Из списка: не купил", None): 9240 - won}
     deals = Counter(Deal.objects.values_list("status", "amount", "is_imported", "owner"))
     assert deals == {("won", None, True, None): won}
     moves = Counter(StageMove.objects.values_list("kind", "imported"))

@@ -11,7 +11,7 @@ def test_the_guide_says_what_to_paste_where_and_the_test_is_taken(funnels, admin
     exchange(adapter, secret="S")
     client = signed_in(admin)
     page = client.get(f"/sources/{adapter}/").content.decode()
-    assert f"/capture/{adapter}/" in page and "/admin/leads/extension/" in page and '<ol class="guide">' in page
+    assert f"/capture/{adapter}/" in page and "/admin/leads/extension/" in page and '<ol class="steps-list">' in page
     assert client.get(f"/sources/{adapter}/edit/").status_code == 200
     client.post(f"/sources/{adapter}/test/")
     assert Submission.objects.get().state in {"waiting", "rejected"}
