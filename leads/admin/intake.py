@@ -8,7 +8,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from crm.core.admin_base import ReadOnlyAdmin
-from leads.capture import ADAPTERS, PSEUDO, adapter_choices
+from leads.capture import PSEUDO, adapter_choices, label_of
 from leads.forms.sources import PlainSourceForm
 from leads.models import ConsentText, Origin, Source, Submission
 from leads.services import sources
@@ -45,7 +45,7 @@ class SourceAdmin(admin.ModelAdmin):
     @admin.display(description=_("kind"), ordering="adapter")
     def kind(self, source):
         """As its page calls it."""
-        return getattr(ADAPTERS.get(source.adapter), "LABEL", PSEUDO.get(source.adapter, source.adapter))
+        return label_of(source.adapter)
 
     @admin.display(description=_("address and snippet"))
     def page(self, source):

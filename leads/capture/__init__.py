@@ -88,5 +88,10 @@ PSEUDO = {
 }
 
 
+def label_of(name):
+    """What a kind of source is called, one that is made by itself too."""
+    return getattr(ADAPTERS.get(name), "LABEL", PSEUDO.get(name, name))
+
+
 def adapter_choices():
     return [(name, adapter.LABEL) for name, adapter in ADAPTERS.items()]

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm.core.models import AuditEntry
-from leads.capture import ADAPTERS, PSEUDO, adapter_choices, canary
+from leads.capture import ADAPTERS, PSEUDO, adapter_choices, canary, label_of
 from leads.capture.base import secrets_of
 from leads.capture.form_items import items_of
 from leads.forms.sources import SourceForm
@@ -55,7 +55,7 @@ def source(request, key):
     context = {
         "source": found,
         "adapter": adapter,
-        "kind": getattr(adapter, "LABEL", PSEUDO.get(found.adapter, found.adapter)),
+        "kind": label_of(found.adapter),
         "has_address": adapter is not None,
         "address": _address("leads:capture", found),
         "open_to_all": adapter is not None and adapter.NEEDS_SECRET and not found.secret,

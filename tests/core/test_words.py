@@ -96,6 +96,8 @@ def test_every_job_and_queue_is_called_by_words():
         assert [n for n in jobs._queue_of if n not in Job.TITLES and not n.startswith("tests.")] == []
         assert set(jobs._queue_of.values()) - set(Job.QUEUES) == set()
         assert Job(task="leads.judge", ref="17").title == "Разобрать обращение · 17"
+        assert Job(task="leads.judge", ref="11369210").title == "Разобрать обращение · 11369210"
+        assert Job(task="crm.daily", ref="20261122").title == "Ежедневная работа"
         assert Job(task="scoring.decay", ref="due").title == "Состарить баллы"  # about nothing in particular
 
 

@@ -64,6 +64,7 @@ class Job(models.Model):
         "nurturing.advance": _("To take a step of a sequence"),
     }
 
+    BY_THE_CLOCK = {"crm.minutely", "crm.daily"}  # their ref is a time, not the number of a thing
     QUEUES = {"live": _("at once"), "mail": _("mail and files"), "bulk": _("work in bulk")}
 
     def __str__(self):
@@ -73,7 +74,7 @@ class Job(models.Model):
     def title(self):
         """What was to be done, in the reader's words, and the number of what it is about, if it is about one thing."""
         words = str(self.TITLES.get(self.task, self.task))
-        return f"{words} · {self.ref}" if self.ref.isdigit() and len(self.ref) < 8 else words
+        return f"{words} · {self.ref}" if self.ref.isdigit() and self.task not in self.BY_THE_CLOCK else words
 
     @property
     def why(self):
