@@ -156,6 +156,17 @@ def _strict(number):
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) if valid else None
 
 
+def takes_sms(e164):
+    """Whether a phone in E.164 may be a mobile one; North American numbers do not tell, so they may."""
+    if not e164:
+        return False
+    try:
+        kind = phonenumbers.number_type(phonenumbers.parse(e164, None))
+    except phonenumbers.NumberParseException:
+        return False
+    return kind in {phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE}
+
+
 def phones(raw, region="RU"):
     """Every number of a field that may hold several, in order, each once, at most ten."""
     if one := phone(raw, region):

@@ -1,4 +1,4 @@
-"""Keeping leads warm: the welcome letter, and sequences of letters, waits and tasks that stop by themselves."""
+"""Keeping leads warm: the welcome, and sequences of letters, waits and tasks that stop by themselves."""
 
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -14,7 +14,7 @@ from crm.core.models import Organisation
 from crm.core.recent import recent
 from leads import conditions
 from leads.models import Interaction, Kind, Lead, Message, Status
-from leads.services import letters, optouts
+from leads.services import letters, optouts, talks
 from leads.services.tasks import set_task
 from leads.services.timeline import record, record_many
 from nurturing.models import Enrolment, Sequence, Step, StepRun
@@ -29,20 +29,28 @@ CHUNK = 1000
 
 # --- Welcome ---------------------------------------------------------------------------------------------------------
 def greet(lead, interaction, *, asked=False):
-    """One welcome letter per new enquiry, from the owner's name (so after the owner is found); the Message or None.
+    """One welcome per new enquiry, an SMS or a letter from the owner's name (so after the owner is found).
 
-    People of a list are greeted only where who brought it in has ``asked`` for it.
+    Returns the Message or None. People of a list are greeted only where who brought it in has ``asked`` for it.
     """
-    if (lead.is_imported and not asked) or not lead.email:
+    if lead.is_imported and not asked:
         return None
-    known = interaction.details.get("returning")  # of a new address the claim asks, as before every letter
-    if known and (optouts.is_opted_out(lead.email) or _greeted_lately(lead.email)):
-        return None
+    cause = f"s{interaction.submission_id}" if interaction.submission_id else f"i{interaction.pk}"
+    if source := talks.greeter(lead):
+        template = letters.welcome_template(letters.language_of(lead), kind="sms")
+        if template is not None:
+            text, since = letters.render(template, lead)[1], timezone.now() - GREETED_ONCE_IN
+            return talks.greet(lead, source, text=text, template=template, dedup=f"welcome:{cause}", since=since)
+    return _greet_by_letter(lead, cause, returning=interaction.details.get("returning")) if lead.email else None
+
+
+def _greet_by_letter(lead, cause, *, returning):
+    if returning and (optouts.is_opted_out(lead.email) or _greeted_lately(lead.email)):
+        return None  # of a new address the claim asks, as before every letter
     template = letters.welcome_template(letters.language_of(lead))
     if template is None:
         return None
     subject, text = letters.render(template, lead)
-    cause = f"s{interaction.submission_id}" if interaction.submission_id else f"i{interaction.pk}"
     return letters.write(
         lead, kind=Message.Kind.WELCOME, subject=subject, text=text, template=template, dedup=f"welcome:{cause}"
     )

@@ -138,6 +138,13 @@ def templates():
             ),
         },
         {
+            "name": _("Welcome SMS"),
+            "kind": "sms",
+            "is_welcome": True,
+            "subject": "",
+            "body": _("{{ organisation }}: we have received your enquiry and will call you within working hours."),
+        },
+        {
             "name": _("How we work"),
             "subject": _("How we work: three steps to the result"),
             "body": _(

@@ -70,7 +70,7 @@ def build():
         deal_stages=_stages("deal"),
         lead_reasons=list(Reason.objects.filter(kind="lead")),
         deal_reasons=list(Reason.objects.filter(kind="deal")),
-        welcome=Template.objects.filter(is_welcome=True).first(),
+        welcome=Template.objects.filter(kind="letter", is_welcome=True).first(),
         consent=ConsentText.objects.filter(purpose="processing").first(),
         routing=routing,
         debts=dict(Debt.objects.filter(rule=routing).values_list("user_id", "debt")),
@@ -137,6 +137,7 @@ def _on_leave(user):
 def _sources(text):
     consent = ConsentText.objects.filter(purpose="processing").first()
     rows = [("demo-form", text["form"], "web-form"), ("landing", text["landing"], "json")]
+    Source.objects.get_or_create(key="sms", defaults={"name": "SMS", "adapter": "sms-trial", "channel": "phone"})
     return [
         Source.objects.get_or_create(key=key, defaults={"name": name, "adapter": adapter, "consent": consent})[0]
         for key, name, adapter in rows

@@ -7,10 +7,11 @@ from django.utils.translation import gettext_lazy as _
 from leads.letters import MAX_TEXT
 from leads.models import Message, Template
 from leads.services import letters, optouts
+from leads.services.talks import MAX_SMS
 
 
 class TemplateForm(forms.ModelForm):
-    """A template of letters or call scripts; refused where a variable or a link would not work."""
+    """A template of letters, SMS or call scripts; refused where a variable or a link would not work."""
 
     class Meta:
         model = Template
@@ -32,17 +33,20 @@ class TemplateForm(forms.ModelForm):
         except ValidationError as error:
             for field, faults in error.error_dict.items():
                 self.add_error(field, faults)
+        if kind == Template.Kind.SMS and len(data.get("body", "")) > MAX_SMS:
+            self.add_error("body", _("An SMS has at most %d characters.") % MAX_SMS)
         if data.get("is_welcome") and kind == Template.Kind.SCRIPT:
-            self.add_error("is_welcome", _("A call script cannot be the welcome letter."))
+            self.add_error("is_welcome", _("Nobody is welcomed with a call script."))
         self._one_welcome(data)
         return data
 
     def _one_welcome(self, data):
-        others = Template.objects.filter(is_welcome=True, is_active=True, language=data.get("language"))
+        same = {"kind": data.get("kind"), "language": data.get("language")}
+        others = Template.objects.filter(is_welcome=True, is_active=True, **same)
         if data.get("is_welcome") and data.get("is_active"):
             other = others.exclude(pk=self.instance.pk).first()
             if other is not None:
-                self.add_error("is_welcome", _("The welcome letter in this language is “%s” already.") % other)
+                self.add_error("is_welcome", _("The welcome of this kind in this language is “%s” already.") % other)
 
 
 class LetterForm(forms.Form):

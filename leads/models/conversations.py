@@ -34,6 +34,7 @@ class Conversation(models.Model):
         VK = "vk", "VK"
         JIVO = "jivo", "Jivo"
         CHAT = "chat", _("Chat on the site")
+        SMS = "sms", "SMS"
 
     WINDOW = timedelta(hours=24)  # WhatsApp: free text is delivered so long after the client's last message
 

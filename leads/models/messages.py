@@ -12,10 +12,11 @@ def new_token():
 
 
 class Template(models.Model):
-    """A letter or a call script with ``{{ variables }}``, checked when saved."""
+    """A letter, an SMS or a call script with ``{{ variables }}``, checked when saved."""
 
     class Kind(models.TextChoices):
         LETTER = "letter", _("letter")
+        SMS = "sms", _("SMS")
         SCRIPT = "script", _("call script")
 
     kind = models.CharField(_("kind"), max_length=6, choices=Kind, default=Kind.LETTER)
@@ -23,7 +24,7 @@ class Template(models.Model):
     subject = models.CharField(_("subject"), max_length=200, blank=True)
     body = models.TextField(_("text"))
     language = models.CharField(_("language"), max_length=5, default="ru")
-    is_welcome = models.BooleanField(_("welcome letter"), default=False)
+    is_welcome = models.BooleanField(_("the welcome to a new enquiry"), default=False)
     is_active = models.BooleanField(_("active"), default=True)
 
     class Meta:
@@ -31,7 +32,9 @@ class Template(models.Model):
         verbose_name, verbose_name_plural = _("template"), _("templates")
         constraints = [
             models.UniqueConstraint(
-                fields=["language"], condition=Q(is_welcome=True, is_active=True), name="leads_template_one_welcome"
+                fields=["kind", "language"],
+                condition=Q(is_welcome=True, is_active=True),
+                name="leads_template_one_welcome",
             )
         ]
 
@@ -68,7 +71,7 @@ class Message(models.Model):
         WELCOME = "welcome", _("welcome letter")
         SEQUENCE = "sequence", _("sequence letter")
         NOTICE = "notice", _("notice to a colleague")
-        TALK = "talk", _("message in a messenger")
+        TALK = "talk", _("message or SMS")
 
     class Delivery(models.TextChoices):
         """What the messenger says of a sent message."""
@@ -95,6 +98,11 @@ class Message(models.Model):
         "refused": _("the messenger refused the message"),
         "no_answer": _("the messenger took the message, but its answer got lost"),
         "no_way": _("this channel takes no messages from here"),
+        "sms_expired": _("the phone was switched off or out of reach for too long"),
+        "sms_operator": _("the operator refused the SMS"),
+        "sms_phone": _("a fault of the client's phone"),
+        "sms_no_way": _("the provider has no way to this number"),
+        "sms_lost": _("the provider does not say why"),
     }
 
     channel = models.CharField(max_length=10, default="email")
@@ -142,6 +150,8 @@ class Message(models.Model):
             models.Index(
                 fields=["conversation", "-id"], condition=Q(conversation__isnull=False), name="leads_message_talk"
             ),
+            # Statuses of SMS name nothing but the provider's id.
+            models.Index(fields=["provider_id"], condition=~Q(provider_id=""), name="leads_message_provider"),
         ]
 
     def __str__(self):

@@ -60,12 +60,29 @@ def payload(answer):
     return found if isinstance(found, dict) else {}
 
 
+def part_of(said, *path):
+    """The object at a path of names; empty for anything else."""
+    for name in path:
+        said = said.get(name) if isinstance(said, dict) else None
+    return said if isinstance(said, dict) else {}
+
+
 def pause(answer, stated=None):
     """Seconds that the provider asks us to wait."""
     for given in (stated, answer.headers.get("retry-after")):
         if str(given or "").isdecimal():
             return min(int(given), LONGEST)
     return 0
+
+
+def broken(answer):
+    """The Verdict on an answer that is no answer to the message; None for one that is.
+
+    A gateway that failed may have handed it over before; only "too many" and "out of service" say that it did not.
+    """
+    if answer.status in {429, 503}:
+        return Verdict(LATER, why=str(answer.status), after=pause(answer))
+    return Verdict(UNSURE, why=f"no_answer {answer.status}") if answer.status >= 500 else None
 
 
 def refused(words):

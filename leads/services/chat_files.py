@@ -39,7 +39,7 @@ def limit(source):
 def _fetched(row):
     """(state, why); the state is None where it may go better another time."""
     conversation = row.line.conversation
-    most, sender = limit(conversation.source), SENDERS.get(conversation.channel)
+    most, sender = limit(conversation.source), SENDERS.get(conversation.source.adapter)
     if (row.size or 0) > most:
         return State.TOO_LARGE, ""
     if sender is None:

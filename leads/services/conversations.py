@@ -275,7 +275,9 @@ def _line(conversation, event, submission):
         enqueue(FETCH, row.pk)
     changes = {"last_at": Greatest(F("last_at"), Value(at))}
     if not event.is_ours:
-        changes |= {"unread": F("unread") + 1, "last_in_at": Greatest("last_in_at", Value(at)), "blocked_at": None}
+        changes |= {"unread": F("unread") + 1, "last_in_at": Greatest("last_in_at", Value(at))}
+        if event.chat.channel != Conversation.Channel.SMS:  # there, only the client's own word takes STOP back
+            changes["blocked_at"] = None
     Conversation.objects.filter(pk=conversation.pk).update(**changes)
     return line
 
@@ -362,6 +364,8 @@ def _sent(event, submission):
     rows = Message.objects.filter(conversation__source=submission.source).select_related("conversation__lead")
     if event.token and (found := rows.filter(token=event.token).first()):
         return found
+    if not event.chat.id:  # a status of an SMS names nothing but the SMS
+        return rows.filter(provider_id=event.id).exclude(provider_id="").first()
     here = rows.filter(conversation__chat=event.chat.id).order_by("-pk")
     if event.up_to:
         return here.filter(state=Message.State.SENT).first()
@@ -374,7 +378,8 @@ def _delivered(rows, event, at):
     lower = [name for name, place in RANKS.items() if place < rank]
     changes = {"delivery": event.status, "delivery_at": at}
     if event.status == "failed":
-        changes["reason"] = Case(When(reason="", then=Value(f"refused {event.why}"[:300])), default=F("reason"))
+        why = event.why if event.why in Message.WHY else f"refused {event.why}"
+        changes["reason"] = Case(When(reason="", then=Value(why[:300])), default=F("reason"))
     changed = rows.filter(delivery__in=lower).update(**changes) if rank else 0
     if changed and event.status == "failed":
         for message in rows.exclude(by=None).select_related("by", "lead"):

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 from django.utils import timezone
 
-from leads.models import ChatLine, Conversation, Message
-from leads.services import talks
+from leads.models import ChatLine, Conversation, Message, Template
+from leads.outbound import SMS
+from leads.services import letters, talks
 
 LAST = 100  # messages shown
 PENDING = {"queued", "sending"}
@@ -80,7 +81,9 @@ def _awaited(message):
         message.state == "sent"
         and not message.delivery
         and bool(
-            message.sent_at and message.channel in {"whatsapp", "chat"} and timezone.now() - message.sent_at < SOON
+            message.sent_at
+            and message.channel in {"whatsapp", "chat", "sms"}
+            and timezone.now() - message.sent_at < SOON
         )
     )
 
@@ -88,8 +91,29 @@ def _awaited(message):
 def composer(conversation):
     """What may be written: free text, or approved templates with their gaps."""
     why = talks.why_not(conversation)
-    said = {"why_not": Message.WHY.get(why, ""), "closed": why, "max_text": talks.MAX_TEXT}
+    said = {"why_not": Message.WHY.get(why, ""), "closed": why, "max_text": talks.max_text(conversation)}
     return said | {"templates": templates(conversation)}
+
+
+def opening(source, lead, chosen=""):
+    """What may be said first: an SMS, with one of our own templates filled in, or approved templates with their gaps.
+
+    ``chosen``: the key of the template that the SMS begins with.
+    """
+    is_sms = source.adapter in SMS
+    conversation = Conversation(source=source, channel="sms" if is_sms else "whatsapp")
+    said = {"is_sms": is_sms, "max_text": talks.max_text(conversation), "templates": templates(conversation)}
+    if not is_sms:
+        return said
+    ready = sms_templates(lead)
+    found = next((t for t in ready if str(t.pk) == chosen), None)
+    return said | {"ready": ready, "chosen": found, "text": letters.render(found, lead)[1] if found else ""}
+
+
+def sms_templates(lead):
+    """Our own templates of SMS, those in the lead's language first."""
+    rows = Template.objects.filter(kind=Template.Kind.SMS, is_active=True).order_by("name")
+    return sorted(rows, key=lambda t: t.language != letters.language_of(lead))
 
 
 def templates(conversation):

@@ -202,10 +202,10 @@ def ask(address, subject, text, *, dedup, kind):
 
 @recent
 def _welcomes():
-    return {t.language: t for t in Template.objects.filter(is_welcome=True, is_active=True, kind="letter")}
+    return {(t.kind, t.language): t for t in Template.objects.filter(is_welcome=True, is_active=True)}
 
 
-def welcome_template(language):
-    """The active welcome letter in this language, else in the organisation's; None when there is none."""
+def welcome_template(language, kind="letter"):
+    """The active welcome of this kind in this language, else in the organisation's; None when there is none."""
     found = _welcomes()
-    return found.get(language) or found.get(Organisation.get().language)
+    return found.get((kind, language)) or found.get((kind, Organisation.get().language))

@@ -9,10 +9,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.core.jobs import enqueue
-from leads.capture import whatsapp
-from leads.models import Conversation, Kind, Message, Source
+from crm.core.recent import recent
+from leads.capture import sms, whatsapp
+from leads.identity import takes_sms
+from leads.models import Conversation, Kind, Message, Source, Status
 from leads.models.messages import new_token
-from leads.outbound import SENDERS
+from leads.outbound import SENDERS, SMS
 from leads.outbound.base import FAILED, LATER, SENT, UNSURE, Verdict
 from leads.outbound.vk import random_id
 from leads.services.talk_news import refresh, task_mark
@@ -20,6 +22,7 @@ from leads.services.tasks import finish
 from leads.services.timeline import record
 
 MAX_TEXT = 4000  # characters: every messenger takes so many
+MAX_SMS = 536  # eight parts of 67 characters
 REPEATABLE = {"vk": timedelta(minutes=50)}  # what the provider tells as the same if said twice, and for how long
 STATES = {SENT: "sent", LATER: "queued", FAILED: "failed", UNSURE: "unsure"}
 
@@ -47,27 +50,76 @@ def why_not(conversation, *, template=False):
 
 
 def doors(lead):
-    """Sources by which the client can be written to first: WhatsApp with approved templates, where nobody talks yet."""
+    """Sources by which the client can be written to first: SMS, WhatsApp with approved templates; no talk is there yet."""
     if not lead.phone:
         return []
-    rows = Source.objects.filter(adapter="whatsapp", is_active=True).order_by("name")
-    known = set(Conversation.objects.filter(person=lead.person_id).values_list("source", flat=True))
-    return [row for row in rows if row.pk not in known and templates(Conversation(source=row, channel="whatsapp"))]
+    rows = Source.objects.filter(adapter__in={"whatsapp", *SMS}, is_active=True).order_by("name")
+    known = set(Conversation.objects.filter(person=lead.person_id).values_list("source", "chat"))
+    return [row for row in rows if _may_begin(row, lead, known)]
+
+
+def _may_begin(source, lead, known):
+    if source.adapter in SMS:
+        return takes_sms(lead.phone) and (source.pk, _number(lead)) not in known
+    talked = source.pk in {pk for pk, _chat in known}
+    return not talked and bool(templates(Conversation(source=source, channel="whatsapp")))
+
+
+def _number(lead):
+    return lead.phone.lstrip("+")
 
 
 @transaction.atomic
-def begin(lead, source, *, template, values=(), by):
+def begin(lead, source, *, text="", template="", values=(), by):
     """Write to a client first; returns the Message. Raises ValidationError where it cannot go."""
     if source.pk not in {row.pk for row in doors(lead)}:
         raise ValidationError(_("This client cannot be written to there."))
-    chat = lead.phone.lstrip("+")
-    if Conversation.objects.filter(source=source, chat=chat).exists():
+    conversation = _own(lead, source)
+    if conversation is None:
         raise ValidationError(_("Somebody else talks under this number."))
-    conversation = Conversation.objects.create(
-        source=source, channel=Conversation.Channel.WHATSAPP, chat=chat, person_id=lead.person_id, lead=lead,
-        title=lead.name,
+    return answer(conversation, text=text, template=template, values=values, by=by)
+
+
+def _own(lead, source):
+    """The conversation under the lead's phone; None where it is somebody else's (a shared phone)."""
+    row, _made = Conversation.objects.get_or_create(
+        source=source, chat=_number(lead),
+        defaults={"channel": "sms" if source.adapter in SMS else source.adapter, "person_id": lead.person_id,
+                  "lead": lead, "title": lead.name},
     )  # fmt: skip
-    return answer(conversation, template=template, values=values, by=by)
+    return row if row.person_id == lead.person_id else None
+
+
+@recent
+def _sms_sources():
+    return list(Source.objects.filter(adapter__in=SMS, is_active=True).order_by("pk"))
+
+
+def greeter(lead):
+    """The source by which a new enquiry is greeted with an SMS; None where it is not."""
+    for source in _sms_sources():
+        who = source.settings.get("welcome") or sms.NO_EMAIL
+        if (who == sms.FIRST or (who == sms.NO_EMAIL and not lead.email)) and takes_sms(lead.phone):
+            return source
+    return None
+
+
+def greet(lead, source, *, text, template, dedup, since):
+    """Queue the SMS that welcomes a new enquiry; the Message, or None.
+
+    The caller has the lead locked. Nobody is greeted twice since ``since``, nor whoever has asked for no more SMS.
+    """
+    if former := Message.objects.filter(dedup=dedup).first():
+        return former
+    conversation = _own(lead, source)
+    if conversation is None or conversation.blocked_at:
+        return None
+    if conversation.messages.filter(dedup__startswith="welcome:", created_at__gt=since).exists():
+        return None
+    if conversation.lead_id != lead.pk:
+        conversation.lead = lead
+        conversation.save(update_fields=["lead"])
+    return _queue(conversation, text[:MAX_SMS], template=template, dedup=dedup)
 
 
 @transaction.atomic
@@ -78,21 +130,35 @@ def answer(conversation, *, text="", template="", values=(), by):
     text = form.pop("text", "") or text.strip()
     if why := why_not(conversation, template=bool(form)):
         raise ValidationError(Message.WHY[why])
-    if not text or len(text) > MAX_TEXT:
-        raise ValidationError(_("Write something.") if not text else _("At most %d characters.") % MAX_TEXT)
+    most = max_text(conversation)
+    if not text or len(text) > most:
+        raise ValidationError(_("Write something.") if not text else _("At most %d characters.") % most)
     if conversation.lead is None:
         raise ValidationError(_("This conversation has no card yet."))
-    token = new_token()
+    message = _queue(conversation, text, by=by, form=form)
+    _answered(conversation, by)
+    return message
+
+
+def max_text(conversation):
+    return MAX_SMS if conversation.channel == Conversation.Channel.SMS else MAX_TEXT
+
+
+def _queue(conversation, text, *, by=None, form=None, **more):
+    """The Message row, its place on the timeline, and its job."""
+    token, form = new_token(), form or {}
     if conversation.channel == Conversation.Channel.VK:
         form["echo"] = f"random:{random_id(token)}"
     message = Message.objects.create(
         channel=conversation.channel, kind=Message.Kind.TALK, lead=conversation.lead,
         person_id=conversation.person_id, by=by, token=token, conversation=conversation, sender=str(by or ""),
-        to=conversation.chat, subject="", text=text, tracked=False, form=form, **_state(conversation),
+        to=conversation.chat, subject="", text=text, tracked=False, form=form, **_state(conversation), **more,
     )  # fmt: skip
     if message.state == Message.State.QUEUED:
         enqueue("leads.deliver", message.pk)
-    _answered(conversation, message, by)
+    facts = {"channel": conversation.channel, "conversation": conversation.pk}
+    record(conversation.lead, Kind.MESSAGE_OUT, by=by, text=message.text, message=message, **facts)
+    Conversation.objects.filter(pk=conversation.pk).update(last_at=Now())
     return message
 
 
@@ -114,13 +180,11 @@ def _form(conversation, template, values):
     return {"template": template, "language": found["language"], "values": list(values), "text": text}
 
 
-def _answered(conversation, message, by):
-    """The timeline, the clock, the task, the badge."""
-    facts = {"channel": conversation.channel, "conversation": conversation.pk}
-    record(conversation.lead, Kind.MESSAGE_OUT, by=by, text=message.text, message=message, **facts)
+def _answered(conversation, by):
+    """The task of answering and the badge."""
     for task in conversation.lead.tasks.filter(done_at=None, dedup__startswith=task_mark(conversation)):
         finish(task, by=by)
-    Conversation.objects.filter(pk=conversation.pk).update(unread=0, last_at=Now())
+    Conversation.objects.filter(pk=conversation.pk).update(unread=0)
 
 
 # --- Handing over (called by delivery) ---------------------------------------------------------------------------------
@@ -141,12 +205,14 @@ def hindrance(message):
     """The reason why the message must not go out now, a key of Message.WHY; empty when it may."""
     if message.conversation is None or message.lead is None:
         return "erased"
+    if message.dedup and message.lead.status == Status.REJECTED:  # what the product says by itself
+        return "rejected"
     return why_not(message.conversation, template=bool(message.form.get("template")))
 
 
 def attempt(message):
     """The Verdict of one attempt."""
-    sender = SENDERS.get(message.channel)
+    sender = SENDERS.get(message.conversation.source.adapter)
     return sender.send(message) if sender else Verdict(FAILED, why="no_way")
 
 

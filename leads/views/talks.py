@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from crm.core.fragments import part_of
 from crm.core.models import AuditEntry
 from leads.models import ChatFile, Conversation, Source
-from leads.outbound import telegram
+from leads.outbound import SMS, telegram
 from leads.services import dialogue, talk_news, talks
 from leads.views import answers
 from leads.views.card import address, seen, worked
@@ -74,18 +74,19 @@ def answer(request, pk, talk):
 
 @require_http_methods(["GET", "POST"])
 def begin(request, pk, key):
-    """Write to a client first, by an approved template of WhatsApp."""
+    """Write to a client first: an SMS, or an approved template of WhatsApp."""
     lead = worked(request, pk)
-    source, problem = get_object_or_404(Source, key=key, adapter="whatsapp"), ""
+    source, problem = get_object_or_404(Source, key=key, adapter__in={"whatsapp", *SMS}), ""
+    text = request.POST.get("text", "")
     if request.method == "POST":
         try:
-            values = request.POST.getlist("value")[:20]
-            talks.begin(lead, source, template=request.POST.get("template", ""), values=values, by=request.user)
+            form = {"template": request.POST.get("template", ""), "values": request.POST.getlist("value")[:20]}
+            talks.begin(lead, source, text=text, **form, by=request.user)
             return answers.done(request, address(lead), _("The message is on its way."), **{"talk:started": {}})
         except ValidationError as error:
             problem = error.messages[0]
-    context = {"lead": lead, "source": source, "problem": problem}
-    context["templates"] = dialogue.templates(Conversation(source=source, channel="whatsapp"))
+    context = dialogue.opening(source, lead, request.GET.get("ready", ""))
+    context |= {"lead": lead, "source": source, "problem": problem} | ({"text": text} if problem else {})
     return answers.dialog(request, "leads/talk_new.html", context, invalid=bool(problem))
 
 

@@ -1,0 +1,33 @@
+"""What the adapters of SMS share: who is greeted, who has written, words that stop it all. Pure."""
+
+from django.utils.translation import gettext_lazy as _
+
+from leads.capture.base import Setting
+from leads.capture.talk import Allowed, Chat, Said
+from leads.identity import Known, phone
+
+NO_EMAIL, FIRST, NOBODY = "no_email", "first", "off"
+WELCOME = Setting(
+    _("Welcome by SMS"), _("One welcome an enquiry: an SMS or a letter, never both."), kind="choice", default=NO_EMAIL,
+    choices=((NO_EMAIL, _("those who leave no e-mail")), (FIRST, _("everybody with a mobile phone")),
+             (NOBODY, _("nobody"))),
+)  # fmt: skip
+# What a person answers to get no more SMS, or to get them again: a word alone.
+STOP = {"stop", "стоп", "отписка", "отписаться", "отказ", "unsubscribe", "cancel", "end", "quit", "stopall"}
+START = {"start", "старт", "unstop"}
+
+
+def chat(number, region="RU"):
+    """The Chat of a phone; None for short numbers and names, which nobody can answer to."""
+    found = phone(number, region)
+    return Chat("sms", found.e164.lstrip("+"), identities=(Known("phone", found.e164, raw=number),)) if found else None
+
+
+def heard(number, text, name, *, at=None, files=(), region="RU"):
+    """The events of one incoming SMS; ``name``: the provider's id of it."""
+    who = chat(number, region)
+    if who is None or not (text or files):
+        return []
+    word = text.strip(" .!\"'«»").casefold()
+    said = Said(who, name, text, at=at, files=files, weak=word in STOP | START)
+    return [said, Allowed(who, word in START, at)] if said.weak else [said]

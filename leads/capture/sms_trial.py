@@ -1,0 +1,33 @@
+"""SMS that go nowhere: to try templates and the card before a provider is paid, and to play one in tests.
+
+Takes a form or JSON: ``from``, ``text`` and ``id`` of an SMS from a client; ``id`` and ``status`` of one of ours.
+"""
+
+from django.utils.translation import gettext_lazy as _
+
+from leads.capture import sms, talk
+from leads.capture.base import check_secret, named
+from leads.capture.talk import Chat, Status
+from leads.identity import line
+
+LABEL = _("SMS: a trial, nothing is sent")
+NEEDS_SECRET = True
+CHANNEL = "phone"
+SETTINGS = {"welcome": sms.WELCOME}
+STATUSES = {"sent", "delivered", "read", "failed"}
+
+
+def verify(envelope, source, body):
+    if source.secret:
+        check_secret(envelope, source, given=named(envelope, body, "secret"))
+
+
+def parse(body, source, *, headers, region="RU", path="", received_at=None):
+    if talk.asked_as_test(body):
+        return talk.nothing("test", "test")
+    said = {name: values[0] for name, values in body.fields.items()}
+    name, state = line(said.get("id", ""), 200), said.get("status", "")
+    if name and state in STATUSES:
+        return talk.found([Status(Chat("sms", ""), name, state, None, line(said.get("why", ""), 200))], body.warnings)
+    text = said.get("text", "")[: talk.MAX_TEXT].strip()
+    return talk.found(sms.heard(said.get("from", ""), text, name, region=region) if name else [], body.warnings)
