@@ -1,4 +1,4 @@
-"""A stand-in for Telegram, WhatsApp and VK on this machine: speaks their protocols, remembers what it was told."""
+"""A stand-in for Telegram, WhatsApp, VK, SMS.ru and Twilio on this machine: speaks their protocols, remembers what it was told."""
 
 import contextlib
 import json
@@ -83,6 +83,11 @@ class _Handler(BaseHTTPRequestHandler):
             return {"response": [{"id": 88, "first_name": "Иван", "last_name": "Вкшин"}]}
         if "messages.send" in path:
             return {"response": number}
+        if path.endswith("/sms/send"):
+            one = {"status": "OK", "status_code": 100, "sms_id": f"000000-{number}"}
+            return {"status": "OK", "status_code": 100, "sms": {body["to"]: one}, "balance": 10.5}
+        if path.endswith("/Messages.json"):
+            return {"sid": f"SM{number:032d}", "status": "queued"}
         return {"messaging_product": "whatsapp", "messages": [{"id": f"wamid.{number}"}]}
 
     def _say(self, status, body, headers=None):
