@@ -22,6 +22,7 @@ from leads.telephony import ANSWERED, ENDED, IN, INTERNAL, OUT, PICKED_UP, RINGI
 
 LABEL = "Asterisk"
 NEEDS_SECRET = True
+SECRET_HELP = gettext_lazy("Stands in the header “Authorization: Bearer” of what is sent.")
 CHANNEL = "phone"
 MAX_ROWS = 1000
 SETTINGS = {

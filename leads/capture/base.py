@@ -23,6 +23,7 @@ from leads.identity import Known
 MAX_FIELDS = 1000
 MAX_DEPTH = 30
 MAX_INTEGER = 30  # digits
+MEGABYTE = 1024 * 1024
 
 FORM, MULTIPART, JSON = "application/x-www-form-urlencoded", "multipart/form-data", "application/json"
 
@@ -76,7 +77,8 @@ class Reply:
 class Setting:
     """One setting of an adapter's sources; ``secret``: never shown again once it is saved.
 
-    ``kind``: text, url, number, flag or choice (then with ``choices``).
+    ``agreed``: a word that an administrator enters here and at the provider: administrators may read it.
+    ``kind``: text, lines, url, number, megabytes (kept in bytes), flag, file or choice (then with ``choices``).
     """
 
     label: Any
@@ -85,6 +87,7 @@ class Setting:
     secret: bool = False
     default: Any = ""
     choices: tuple = ()
+    agreed: bool = False
 
 
 @dataclass
@@ -122,6 +125,11 @@ class Parsed:
 def clean(text):
     """Text that PostgreSQL can keep: no NUL, no half of a surrogate pair."""
     return text.replace("\x00", "").encode("utf-8", "replace").decode()
+
+
+def megabytes(size):
+    """A number of bytes, which may be stated as a text, in whole megabytes, at least one; None for none."""
+    return -(-int(size) // MEGABYTE) if str(size or "").isdigit() else None
 
 
 def charset_of(content_type):

@@ -17,6 +17,7 @@ from leads.models.intake import Channel
 
 LABEL = _("Google Ads lead forms")
 NEEDS_SECRET = True
+SECRET_HELP = _("Enter the same one in Google Ads as the key of the webhook.")
 CHANNEL = Channel.ADS
 TAKES_ALL = True
 COMMON = ("mapping",)

@@ -10,16 +10,17 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _gettext
 from django.utils.translation import gettext_lazy as _
 
-from leads.capture.base import Body, Parsed, Refused, Setting, check_secret, unsigned
+from leads.capture.base import MEGABYTE, Body, Parsed, Refused, Setting, check_secret, unsigned
 from leads.capture.canary import MARK, Canary, bearer
 from leads.capture.letter import parse as parse_letter
 from leads.models.intake import Channel
 
 LABEL = _("Mailbox (IMAP)")
 NEEDS_SECRET = False
+SECRET_HELP = ""  # a mailbox is read: nobody proves anything
 CHANNEL = Channel.EMAIL
 TAKES_ALL = True
-MAX_BODY = 30 * 1024 * 1024
+MAX_BODY = 30 * MEGABYTE
 RFC822 = "message/rfc822"
 SETTINGS = {
     "host": Setting(_("Server"), _("imap.yandex.ru, imap.mail.ru, imap.gmail.com, outlook.office365.com…")),
@@ -35,7 +36,7 @@ SETTINGS = {
         _("Days back"), _("How old letters may be that are taken at the first look."), kind="number", default=7
     ),
     "max_letter": Setting(
-        _("Largest letter"), _("Bytes; of a larger one the beginning is kept."), kind="number", default=25 * 1024 * 1024
+        _("Largest letter, MB"), _("Of a larger one the beginning is kept."), kind="megabytes", default=25 * MEGABYTE
     ),
     "inside": Setting(_("In the company's own network"), _("The server has a private address."), kind="flag"),
     "auth": Setting(

@@ -51,6 +51,7 @@ from leads.models.intake import Channel
 
 LABEL = _("Mail service (SendGrid, Mailgun, Postmark)")
 NEEDS_SECRET = True
+SECRET_HELP = _("Mailgun: its HTTP webhook signing key; other services carry it in the address.")
 CHANNEL = Channel.EMAIL
 TAKES_ALL = True
 MAX_BODY = 30 * 1024 * 1024

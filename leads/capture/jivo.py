@@ -7,6 +7,8 @@ whole when the chat ends; who it is comes as soon as an operator takes the chat.
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
+from django.utils.translation import gettext_lazy as _
+
 from leads import identity
 from leads.capture import talk
 from leads.capture.base import Reply, check_secret
@@ -16,6 +18,7 @@ from leads.telephony import ANSWERED, ENDED, IN, OUT, PICKED_UP, RECORDED, START
 
 LABEL = "Jivo"
 NEEDS_SECRET = True
+SECRET_HELP = _("Part of the address that is entered at Jivo.")
 CHANNEL = "chat"
 MAX_BODY = talk.MAX_BODY
 UTM = ("source", "medium", "campaign", "content", "term")

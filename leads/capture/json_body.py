@@ -14,6 +14,7 @@ from leads.capture.several import EACH, alone
 
 LABEL = _("JSON")
 NEEDS_SECRET = True
+SECRET_HELP = _("Stands in the header “Authorization: Bearer” of what is sent.")
 COMMON = ("origins", "answer", "mapping")
 SEVERAL = True
 SETTINGS = {"each": EACH}

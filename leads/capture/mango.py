@@ -19,6 +19,7 @@ from leads.telephony import ANSWERED, ENDED, IN, INTERNAL, LEFT, OUT, PICKED_UP,
 
 LABEL = "MANGO OFFICE"
 NEEDS_SECRET = True
+SECRET_HELP = gettext_lazy("The key for the signature, from the API connector of MANGO OFFICE.")
 CHANNEL = "phone"
 API = "https://app.mango-office.ru/vpbx"
 SETTINGS = {

@@ -41,6 +41,7 @@ from leads.models.intake import Channel
 
 LABEL = _("Any provider, by mapping")
 NEEDS_SECRET = True
+SECRET_HELP = _("How the sender proves to know it is said below.")
 CHANNEL = Channel.SITE
 TAKES_ALL = SEVERAL = True
 METHODS = ("GET",)

@@ -19,12 +19,13 @@ from leads.models.intake import Channel
 
 LABEL = _("Meta Lead Ads (Facebook, Instagram)")
 NEEDS_SECRET = True
+SECRET_HELP = _("The App Secret of the app: App settings → Basic.")
 CHANNEL = Channel.ADS
 TAKES_ALL = True
 COMMON = ("mapping",)
 BASE_URL, VERSION = "https://graph.facebook.com", "v24.0"
 SETTINGS = {
-    "verify_token": Setting(_("Verify token"), help=_("Any word; enter the same one at Meta."), secret=True),
+    "verify_token": Setting(_("Verify token"), help=_("Any word; enter the same one at Meta."), agreed=True),
     "access_token": Setting(
         _("Page access token"), help=_("A long-lived token of the page, with the right leads_retrieval."), secret=True
     ),

@@ -16,6 +16,7 @@ from leads.capture.talk import Chat, Status
 
 LABEL = "SMS.ru"
 NEEDS_SECRET = True
+SECRET_HELP = _("The api_id of the SMS.ru account.")
 CHANNEL = "phone"
 BASE_URL = "https://sms.ru"
 SETTINGS = {

@@ -12,6 +12,7 @@ from leads.identity import line
 
 LABEL = _("SMS: a trial, nothing is sent")
 NEEDS_SECRET = True
+SECRET_HELP = _("Stands in the header “Authorization: Bearer” of what is sent.")
 CHANNEL = "phone"
 SETTINGS = {"welcome": sms.WELCOME}
 STATUSES = {"sent", "delivered", "read", "failed"}

@@ -21,6 +21,7 @@ from leads.identity import Known, line, phone
 
 LABEL = "Telegram"
 NEEDS_SECRET = True
+SECRET_HELP = _("Any word of letters, digits, - and _; Telegram repeats it with every message.")
 CHANNEL = "messenger"
 MAX_BODY = talk.MAX_BODY
 BASE_URL = "https://api.telegram.org"

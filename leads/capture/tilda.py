@@ -20,6 +20,7 @@ from leads.models.intake import Channel
 
 LABEL = _("Tilda")
 NEEDS_SECRET = True
+SECRET_HELP = _("Enter the same one at Tilda as the value of the API key.")
 CHANNEL = Channel.SITE
 TAKES_ALL = True
 COMMON = ("mapping",)

@@ -29,6 +29,7 @@ from leads.telephony import ANSWERED, ENDED, IN, OUT, PICKED_UP, RECORDED, RINGI
 
 LABEL = "Twilio"
 NEEDS_SECRET = True
+SECRET_HELP = gettext_lazy("The Auth Token of the Twilio console.")
 CHANNEL = "phone"
 METHODS = ("GET",)
 API = "https://api.twilio.com"

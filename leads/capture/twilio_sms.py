@@ -18,6 +18,7 @@ from leads.identity import line
 
 LABEL = _("Twilio: SMS")
 NEEDS_SECRET = True
+SECRET_HELP = _("The Auth Token of the Twilio console.")
 CHANNEL = "phone"
 BASE_URL = twilio.API
 SETTINGS = {

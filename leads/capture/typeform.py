@@ -20,6 +20,7 @@ from leads.models.intake import Channel
 
 LABEL = _("Typeform")
 NEEDS_SECRET = True
+SECRET_HELP = _("Enter the same one at Typeform: Webhooks → Edit → Secret.")
 CHANNEL = Channel.SITE
 TAKES_ALL = True
 COMMON = ("mapping",)

@@ -18,6 +18,7 @@ from leads.telephony import ANSWERED, ENDED, IN, INTERNAL, OUT, RECORDED, RINGIN
 
 LABEL = "UIS, CoMagic"
 NEEDS_SECRET = True
+SECRET_HELP = gettext_lazy("Stands in the body of each notification.")
 CHANNEL = "phone"
 METHODS = ("GET",)
 API = "https://callapi.uiscom.ru/v4.0"

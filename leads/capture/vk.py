@@ -19,6 +19,7 @@ from leads.models.intake import Channel
 
 LABEL = _("VK community")
 NEEDS_SECRET = True
+SECRET_HELP = _("Enter the same one at VK as the secret key of the server.")
 CHANNEL = Channel.MESSENGER
 COMMON = ("mapping",)
 SETTINGS = {

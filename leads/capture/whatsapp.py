@@ -19,12 +19,13 @@ from leads.identity import Known, line, phone
 
 LABEL = "WhatsApp"
 NEEDS_SECRET = True
+SECRET_HELP = _("The App Secret of the app: App settings → Basic.")
 CHANNEL = "messenger"
 METHODS = ("GET",)
 MAX_BODY = talk.MAX_BODY
 BASE_URL = "https://graph.facebook.com/v23.0"
 SETTINGS = {
-    "verify_token": Setting(_("Verify token"), _("Any words; paste the same into the webhook's form."), secret=True),
+    "verify_token": Setting(_("Verify token"), _("Any words; paste the same into the webhook's form."), agreed=True),
     "token": Setting(_("Access token"), _("Of a system user with whatsapp_business_messaging."), secret=True),
     "phone_number_id": Setting(_("Phone number ID"), _("The number that answers; not the phone itself.")),
     "templates": Setting(

@@ -20,6 +20,7 @@ from leads.telephony import ANSWERED, ENDED, IN, INTERNAL, OUT, RECORDED, RINGIN
 
 LABEL = "Zadarma"
 NEEDS_SECRET = True
+SECRET_HELP = gettext_lazy("The secret that Zadarma gives with the API key.")
 CHANNEL = "phone"
 METHODS = ("GET",)
 API = "https://api.zadarma.com"

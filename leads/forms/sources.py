@@ -5,12 +5,14 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from leads.capture import ADAPTERS, adapter_choices
+from leads.capture.base import MEGABYTE, megabytes
 from leads.models import Source
 from leads.models.intake import new_secret
 from leads.services import materials, sources
 
 PREFIX = "set_"  # before the names of an adapter's own settings
 MAX_VALUE = 5000
+MOST_MEGABYTES = 30
 
 
 class PlainSourceForm(forms.ModelForm):
@@ -71,9 +73,12 @@ class SourceForm(PlainSourceForm):
         stored = self.instance.settings or {}
         for key, setting in self.declared.items():
             self.fields[PREFIX + key] = field_of(setting, stored.get(key))
+            if setting.agreed and not self.instance.pk:
+                self.fields[PREFIX + key].initial = new_secret()
         self.initial |= {name: value for name, value in _initial(stored).items() if name in self.fields}
 
     def _plain_fields(self, adapter):
+        self._secret(getattr(self.module, "SECRET_HELP", None))
         if self.instance.pk:
             del self.fields["adapter"]  # its settings would lose their sense
         elif self.module:
@@ -82,6 +87,15 @@ class SourceForm(PlainSourceForm):
             self.fields["channel"].initial = getattr(self.module, "CHANNEL", None)
             if self.module.NEEDS_SECRET:
                 self.fields["secret"].initial = new_secret()
+
+    def _secret(self, said):
+        """What the secret is to this provider; no field where there is none."""
+        if said == "":
+            del self.fields["secret"]
+        elif said:
+            self.fields["secret"].help_text = said
+        elif self.module and not self.module.NEEDS_SECRET:
+            self.fields["secret"].help_text = _("Only where programs post here. Empty: anybody may send, as by a form.")
 
     def clean_mapping(self):
         pairs = {}
@@ -118,6 +132,8 @@ class SourceForm(PlainSourceForm):
             return before.get(key)  # a new file is kept by ``save``, when all else is right
         if setting.secret:
             return "" if value == "-" else value or before.get(key)
+        if setting.kind == "megabytes":
+            value = before.get(key) if value == megabytes(before.get(key)) else value and value * MEGABYTE
         if setting.kind == "lines":
             value = (value or "").strip()
         return None if value == setting.default or not (value or setting.default) else value
@@ -153,6 +169,8 @@ def field_of(setting, stored):
         return forms.ChoiceField(**given, choices=list(setting.choices), initial=initial)
     if setting.kind == "number":
         return forms.IntegerField(**given, initial=initial)
+    if setting.kind == "megabytes":
+        return forms.IntegerField(**given, initial=megabytes(initial), min_value=1, max_value=MOST_MEGABYTES)
     if setting.kind == "url":
         return forms.URLField(**given, initial=initial, assume_scheme="https", max_length=2000)
     if setting.kind == "file":

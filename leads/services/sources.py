@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from crm.core import outbound
 from crm.core.models import AuditEntry
 from leads.capture import ADAPTERS, PSEUDO
+from leads.capture.base import megabytes
 from leads.capture.fields import TARGETS
 from leads.models import Origin, Source
 from leads.models.intake import new_secret
@@ -139,8 +140,10 @@ def facts_of(source):
         setting = declared.get(name)
         if name in HIDDEN or value in (None, "", [], {}):
             continue
-        if setting and setting.secret:
+        if setting and (setting.secret or setting.agreed):
             value = _("stored")
+        elif setting and setting.kind == "megabytes":
+            value = megabytes(value)
         elif setting and setting.kind == "choice":
             value = dict(setting.choices).get(value, value)
         elif isinstance(value, bool):

@@ -123,3 +123,34 @@ def test_the_ledger_adds_up_by_source(office, post):
     context = office.get("/receipts/ledger/").context
     assert [(row.key, sums["received"]) for row, sums in context["sources"]] == [("one", 1), ("two", 2)]
     assert context["total"]["received"] == 3
+
+
+def test_the_word_agreed_with_a_provider_is_read_by_administrators_alone(office, signed_in, marketer):
+    page = office.get("/sources/new/?adapter=meta")
+    word = page.context["form"]["set_verify_token"].value()
+    assert len(word) >= 16
+    office.post("/sources/new/", PLAIN | {"adapter": "meta", "secret": "app", "set_verify_token": word})
+    assert Source.objects.get().settings == {"verify_token": word}
+    assert f'data-copy="{word}"' in office.get("/sources/door/").content.decode()
+    assert word in office.get("/sources/door/edit/").content.decode()
+    assert word not in signed_in(marketer).get("/sources/door/").content.decode()
+
+
+def test_a_secret_is_asked_for_by_the_providers_own_name_or_not_at_all(office):
+    asked = {
+        name: office.get(f"/sources/new/?adapter={name}").context["form"].fields.get("secret")
+        for name in ("whatsapp", "imap", "newsletter")
+    }
+    assert asked["imap"] is None
+    assert "App Secret" in str(asked["whatsapp"].help_text)
+    assert "программы" in str(asked["newsletter"].help_text)
+
+
+def test_the_largest_letter_is_asked_in_megabytes_and_kept_in_bytes(office):
+    make_source(key="door", adapter="imap", settings={"max_letter": 20_000})
+    assert office.get("/sources/door/edit/").context["form"]["set_max_letter"].value() == 1
+    office.post("/sources/door/edit/", PLAIN | {"set_max_letter": "1"})
+    assert Source.objects.get().settings == {"max_letter": 20_000}
+    office.post("/sources/door/edit/", PLAIN | {"set_max_letter": "10"})
+    assert Source.objects.get().settings == {"max_letter": 10 * 1024 * 1024}
+    assert office.post("/sources/door/edit/", PLAIN | {"set_max_letter": "31"}).status_code == 422
