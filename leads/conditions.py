@@ -20,7 +20,7 @@ from leads.story import CALL_RESULTS
 NUMBERS = {"budget", "company_size", "score", "fit", "engagement", "qualification", "enquiries"}
 FIELDS = {
     "name": gettext_lazy("name"),
-    "email": gettext_lazy("e-mail"),
+    "email": gettext_lazy("email"),
     "phone": gettext_lazy("phone"),
     "company_name": gettext_lazy("company"),
     "job_title": gettext_lazy("job title"),

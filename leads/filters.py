@@ -69,7 +69,7 @@ class LeadFilter(ListFilter):
         method="by_text",
         label=gettext_lazy("Search"),
         max_length=search.LONGEST,
-        widget=forms.TextInput(attrs={"type": "search", "placeholder": gettext_lazy("Name, phone, e-mail, company")}),
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": gettext_lazy("Name, phone, email, company")}),
     )
     state = df.ChoiceFilter(method="by_state", label=gettext_lazy("State"), choices=STATES, empty_label=None)
     owner = OwnerFilter(distinct=False, method="by_owner", label=gettext_lazy("Owner"), widget=Picker(any_label=ANY))

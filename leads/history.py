@@ -16,7 +16,7 @@ SEARCH_AT_MOST = 100  # characters
 GROUPS = {
     "calls": (_("Calls and meetings"), {Kind.CALL, Kind.CALL_MISSED, Kind.MEETING}),
     "letters": (
-        _("Letters"),
+        _("Emails"),
         {
             Kind.EMAIL_OUT, Kind.EMAIL_OPENED, Kind.EMAIL_CLICKED, Kind.REPLIED, Kind.UNSUBSCRIBED, Kind.SEQUENCE,
             Kind.EMAIL_IN, Kind.BOUNCED, Kind.AUTO_REPLY,

@@ -44,11 +44,11 @@ WORDS = {
     "login": _("The server refuses the user name or the password"),
     "no_token": _("The provider gives no access token"),
     "nonsense": _("The server answers what makes no sense"),
-    "not_given": _("The server lists a letter and does not give it"),
+    "not_given": _("The server lists an email and does not give it"),
     "open": _("Without encryption only on this machine"),
     "refused": _("The server refuses"),
     "token": _("The server refuses the access token"),
-    "too_large": _("The server announces more than a letter can hold"),
+    "too_large": _("The server announces more than an email can hold"),
     "unreachable": _("The server cannot be reached"),
 }
 

@@ -25,10 +25,10 @@ VARIABLES = {
     "owner": gettext_lazy("the owner's name"),
     "owner_first_name": gettext_lazy("the owner's first name"),
     "owner_phone": gettext_lazy("the owner's phone"),
-    "owner_email": gettext_lazy("the owner's e-mail"),
+    "owner_email": gettext_lazy("the owner's email"),
     "owner_title": gettext_lazy("the owner's job title"),
     "introduction": gettext_lazy("who writes and what happens next, also while the lead has no owner"),
-    "signature": gettext_lazy("the owner's letter signature"),
+    "signature": gettext_lazy("the owner's email signature"),
     "organisation": gettext_lazy("our company"),
 }
 MANY_LINES = {"signature"}

@@ -377,7 +377,7 @@ SEQUENCE_WORDS = {
     "replied": pgettext_lazy("sequence", "stopped: the client replied"),
     "converted": pgettext_lazy("sequence", "stopped: converted to a deal"),
     "rejected": pgettext_lazy("sequence", "stopped: the lead was rejected"),
-    "opted_out": pgettext_lazy("sequence", "stopped: the client opted out of letters"),
+    "opted_out": pgettext_lazy("sequence", "stopped: the client opted out of emails"),
     "by_hand": pgettext_lazy("sequence", "stopped by hand"),
     "switched_off": pgettext_lazy("sequence", "stopped: the sequence was switched off"),
 }

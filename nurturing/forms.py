@@ -34,7 +34,7 @@ class StepForm(forms.ModelForm):
         self.fields["template"].queryset = Template.objects.filter(is_active=True, kind=Template.Kind.LETTER)
         self.fields["template"].empty_label = _("not set")
         self.fields["hours"].help_text = _("For a wait: 24 is a day, 168 a week.")
-        self.fields["template"].help_text = _("For a letter.")
+        self.fields["template"].help_text = _("For an email.")
         self.fields["title"].help_text = _("For a task: what the owner is to do.")
 
     def clean_hours(self):
@@ -49,7 +49,7 @@ class StepForm(forms.ModelForm):
         if kind == Step.Kind.WAIT and not data.get("hours") and "hours" not in self.errors:
             self.add_error("hours", _("How long to wait?"))
         if kind == Step.Kind.EMAIL and not data.get("template") and "template" not in self.errors:
-            self.add_error("template", _("Which letter?"))
+            self.add_error("template", _("Which email?"))
         if kind == Step.Kind.TASK and not data.get("title", "").strip():
             self.add_error("title", _("What is the owner to do?"))
         return data

@@ -25,7 +25,7 @@ class Sequence(models.Model):
 class Step(models.Model):
     class Kind(models.TextChoices):
         WAIT = "wait", _("wait")
-        EMAIL = "email", _("letter")
+        EMAIL = "email", pgettext_lazy("letter", "email")
         TASK = "task", _("task for the owner")
 
     sequence = models.ForeignKey(Sequence, models.CASCADE, related_name="steps")

@@ -88,7 +88,7 @@ def enrol_by_hand(lead, sequence, *, by):
     if lead.status != Status.OPEN:
         raise ValidationError(_("The lead is closed."))
     if optouts.is_opted_out(lead.email):
-        raise ValidationError(_("The client has opted out of letters."))
+        raise ValidationError(_("The client has opted out of emails."))
     row = _start(lead, sequence, by=by) or _resume(lead, sequence, by=by)
     if row is None:
         raise ValidationError(_("The lead has been through this sequence, or is in it now."))

@@ -111,7 +111,7 @@ def _columns():
         Column(_("Manager"), "text"),
         Column(_("New leads")),
         Column(_("Median reaction"), "duration"),
-        Column(_("Touches"), hint=_("Calls, letters, meetings and notes of the period")),
+        Column(_("Touches"), hint=_("Calls, emails, meetings and notes of the period")),
         Column(_("Converted")),
         Column(_("Conversion"), "percent"),
         Column(_("Won deals")),

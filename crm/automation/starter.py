@@ -76,8 +76,7 @@ def routing_rule_name():
 
 def consent_text():
     return _(
-        "I agree to the processing of my personal data (name, phone, e-mail) so that the company can answer my "
-        "enquiry. I may withdraw this consent at any time."
+        "I agree to the processing of my personal data (name, phone, email) so that the company can answer my enquiry. I may withdraw this consent at any time."
     )
 
 
@@ -92,8 +91,8 @@ def scoring_rules():
     ]
     done = [
         (_("Asked again"), ["recaptured"], 20, 2, 30, []),
-        (_("Opened a letter"), ["email_opened"], 5, 3, 14, []),
-        (_("Followed a link in a letter"), ["email_clicked"], 10, 3, 14, []),
+        (_("Opened an email"), ["email_opened"], 5, 3, 14, []),
+        (_("Clicked a link in an email"), ["email_clicked"], 10, 3, 14, []),
         (_("Answered us"), ["replied"], 20, 2, 30, []),
         (
             _("Looked at the prices"),
@@ -128,13 +127,11 @@ def _tests(rows):
 def templates():
     return [
         {
-            "name": _("Welcome letter"),
+            "name": _("Welcome email"),
             "is_welcome": True,
             "subject": _("{{ organisation }}: we have received your enquiry"),
             "body": _(
-                'Hello, {{ first_name|"dear client" }}!\n\n'
-                "Thank you for your enquiry. {{ introduction }} If it is urgent, just answer this letter.\n\n"
-                "{{ signature }}"
+                'Hello, {{ first_name|"dear client" }}!\n\nThank you for your enquiry. {{ introduction }} If it is urgent, just reply to this email.\n\n{{ signature }}'
             ),
         },
         {
@@ -148,19 +145,14 @@ def templates():
             "name": _("How we work"),
             "subject": _("How we work: three steps to the result"),
             "body": _(
-                'Hello, {{ first_name|"dear client" }}!\n\n'
-                "A few words on how we work: first we find out what you need, then "
-                "we count the cost and the time, and only then sign. Tell me when it suits you to talk for ten "
-                "minutes.\n\n{{ signature }}"
+                'Hello, {{ first_name|"dear client" }}!\n\nA few words on how we work: first we find out what you need, then we count the cost and the time, and only then sign. Tell me when it suits you to talk for ten minutes.\n\n{{ signature }}'
             ),
         },
         {
             "name": _("Is it still of interest?"),
             "subject": _("Is your enquiry still of interest?"),
             "body": _(
-                'Hello, {{ first_name|"dear client" }}!\n\n'
-                "I wrote to you a few days ago and may have come at a bad time. If "
-                "the question is still open, answer with one word and I will prepare an offer.\n\n{{ signature }}"
+                'Hello, {{ first_name|"dear client" }}!\n\nI wrote to you a few days ago and may have come at a bad time. If the question is still open, answer with one word and I will prepare an offer.\n\n{{ signature }}'
             ),
         },
         {
@@ -186,7 +178,7 @@ def sequences():
                 {"kind": "wait", "hours": 96},
                 {"kind": "email", "letter": _("Is it still of interest?")},
                 {"kind": "wait", "hours": 48},
-                {"kind": "task", "title": _("Call: did not answer two letters")},
+                {"kind": "task", "title": _("Call: no reply to two emails")},
             ],
         },
     ]

@@ -81,7 +81,7 @@ def call(request, pk):
         except ValidationError as error:
             form.add_error(None, error)
         else:
-            return _touched(request, deal, _("Call recorded."), step)
+            return _touched(request, deal, _("Call logged."), step)
     return answers.dialog(request, "deals/call.html", {"deal": deal, "form": form}, invalid=form.is_bound)
 
 
@@ -96,7 +96,7 @@ def letter(request, pk):
     if request.method == "POST" and form.is_valid():
         kind, facts = Message.Kind.LETTER, form.cleaned_data
         letters.write(lead, kind=kind, by=request.user, deal=deal.pk, **facts)
-        return answers.done(request, address(deal), _("The letter is on its way."), **CHANGED)
+        return answers.done(request, address(deal), _("The email is on its way."), **CHANGED)
     context = {"form": form, "lead": lead, "action": reverse("deals:letter_new", args=[deal.pk])}
     context["opted_out"] = bool(lead.email) and optouts.is_opted_out(lead.email)
     return answers.dialog(request, "leads/letter_new.html", context, invalid=request.method == "POST")

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.translation import get_language_info
+from django.utils.translation import get_language_info, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from crm.core.admin_base import ReadOnlyAdmin
@@ -40,7 +40,7 @@ class MessageAdmin(ReadOnlyAdmin):
     def why(self, message):
         return message.reason_text
 
-    @admin.display(description=_("letter"))
+    @admin.display(description=pgettext_lazy("letter", "email"))
     def page(self, message):
         return format_html('<a href="{}">{}</a>', reverse("leads:message", args=[message.pk]), _("open"))
 

@@ -18,7 +18,7 @@ SETTINGS = {
     "title": Setting(_("Name of the material")),
     "file": Setting(_("File"), kind="file", help=_("Up to 50 MB; whoever fills in the form gets a link to it.")),
     "by_letter": Setting(
-        _("Send the link by letter alone"), kind="flag", help=_("Otherwise the thank-you page shows it too.")
+        _("Send the link by email only"), kind="flag", help=_("Otherwise the thank-you page shows it too.")
     ),
     **OPT_IN,
     "tags": TAGS,

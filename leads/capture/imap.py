@@ -33,10 +33,10 @@ SETTINGS = {
     "password": Setting(_("Password"), _("An app password where the provider has them."), secret=True),
     "folders": Setting(_("Folders"), _("Separated by commas; empty: INBOX."), default="INBOX"),
     "first_days": Setting(
-        _("Days back"), _("How old letters may be that are taken at the first look."), kind="number", default=7
+        _("Days back"), _("How old emails may be that are taken the first time."), kind="number", default=7
     ),
     "max_letter": Setting(
-        _("Largest letter, MB"), _("Of a larger one the beginning is kept."), kind="megabytes", default=25 * MEGABYTE
+        _("Largest email, MB"), _("Of a larger one the beginning is kept."), kind="megabytes", default=25 * MEGABYTE
     ),
     "inside": Setting(_("In the company's own network"), _("The server has a private address."), kind="flag"),
     "auth": Setting(
@@ -104,7 +104,7 @@ def canary(source, mark, url):
 
 def read(content_type, raw):
     if (content_type or "").partition(";")[0].strip().lower() not in {RFC822, "application/octet-stream", ""}:
-        raise Refused(415, "unparseable", _gettext("Letters are taken as message/rfc822."))
+        raise Refused(415, "unparseable", _gettext("Emails are taken as message/rfc822."))
     return Body({}, payload=raw)
 
 

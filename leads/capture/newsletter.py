@@ -17,7 +17,7 @@ HOSTED = True
 COMMON = ("origins", "redirect", "mapping")
 CONFIRMS = True  # unless the source says otherwise
 SUBSCRIBER = "subscriber"  # tag
-SETTINGS = {"topic": Setting(_("What is subscribed to"), help=_("Shown in the letter and on the card.")), **OPT_IN,
+SETTINGS = {"topic": Setting(_("What is subscribed to"), help=_("Shown in the email and on the card.")), **OPT_IN,
             "double_opt_in": replace(OPT_IN["double_opt_in"], default=True), "tags": TAGS}  # fmt: skip
 verify, check_settings, canary = web_form.verify, check_days, web_form.canary
 

@@ -9,8 +9,8 @@ from leads.capture.base import Setting
 DAYS = (1, 90)  # how long an address may stay unconfirmed
 OPT_IN = {
     "double_opt_in": Setting(
-        _("Confirm the address by a letter"), kind="flag",
-        help=_("An enquiry counts only after the link in the letter has been pressed."),
+        _("Confirm the address by email"), kind="flag",
+        help=_("An enquiry counts only after the link in the email has been clicked."),
     ),
     "confirm_days": Setting(_("Days to confirm"), kind="number", default=3),
 }  # fmt: skip

@@ -8,8 +8,8 @@ from leads.identity import Known, phone
 
 NO_EMAIL, FIRST, NOBODY = "no_email", "first", "off"
 WELCOME = Setting(
-    _("Welcome by SMS"), _("One welcome an enquiry: an SMS or a letter, never both."), kind="choice", default=NO_EMAIL,
-    choices=((NO_EMAIL, _("those who leave no e-mail")), (FIRST, _("everybody with a mobile phone")),
+    _("Welcome by SMS"), _("One welcome per enquiry: an SMS or an email, never both."), kind="choice", default=NO_EMAIL,
+    choices=((NO_EMAIL, _("those who leave no email")), (FIRST, _("everybody with a mobile phone")),
              (NOBODY, _("nobody"))),
 )  # fmt: skip
 # What a person answers to get no more SMS, or to get them again: a word alone.

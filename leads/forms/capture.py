@@ -50,14 +50,14 @@ class HostedForm(forms.Form):
                 self._check(item, data[item.name].strip())
         ways = [item.name for item in self.items if item.type in CHECKS or item.name == "telegram"]
         if ways and not any(data.get(name) for name in ways) and not set(ways) & set(self.errors):
-            self.add_error(ways[0], _("Leave a phone or an e-mail, so that we can answer."))
+            self.add_error(ways[0], _("Leave a phone or an email, so that we can answer."))
         return data
 
     def _check(self, item, raw):
         if item.type == "phone" and not identity.phones(raw, phone_region()):
             self.add_error(item.name, _("This does not look like a phone number."))
         if item.type == "email" and not identity.emails(raw):
-            self.add_error(item.name, _("This does not look like an e-mail address."))
+            self.add_error(item.name, _("This does not look like an email address."))
 
 
 def field_of(item, number):

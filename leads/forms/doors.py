@@ -16,7 +16,7 @@ from leads.services import people
 
 OURS = {
     "name": _("full name"), "first_name": pgettext_lazy("enquiry", "first name"), "last_name": _("last name"), "middle_name": _("patronymic"),
-    "phone": _("phone"), "email": _("e-mail"), "telegram": "Telegram", "whatsapp": "WhatsApp", "vk": "VK",
+    "phone": _("phone"), "email": _("email"), "telegram": "Telegram", "whatsapp": "WhatsApp", "vk": "VK",
     "company_name": _("company"), "job_title": _("job title"), "city": _("city"), "region": _("region"),
     "country": _("country"), "language": _("language"), "industry": _("industry"), "company_size": _("company size"),
     "product": _("product"), "need": _("comment"), "budget": _("budget"), "tags": _("tags"),
@@ -170,7 +170,7 @@ class SampleForm(forms.Form):
 class AttendanceForm(forms.Form):
     people = forms.CharField(
         label=_("Who came"), required=False, max_length=200_000, widget=forms.Textarea({"rows": 6}),
-        help_text=_("One per line: an e-mail or a phone, a name beside it if you like."),
+        help_text=_("One per line: an email or a phone, a name beside it if you like."),
     )  # fmt: skip
     file = forms.FileField(label=_("or a list: CSV, XLSX"), required=False)
 

@@ -27,7 +27,7 @@ class TemplateForm(forms.ModelForm):
         data = super().clean()
         kind, subject = data.get("kind"), data.get("subject", "")
         if kind == Template.Kind.LETTER and not subject.strip() and "subject" not in self.errors:
-            self.add_error("subject", _("A letter needs a subject."))
+            self.add_error("subject", _("An email needs a subject."))
         try:
             letters.check_template(subject, data.get("body", ""))
         except ValidationError as error:
@@ -64,9 +64,9 @@ class LetterForm(forms.Form):
     def clean(self):
         data = super().clean()
         if not self.lead.email:
-            raise ValidationError(_("The client has no e-mail address: add one on the card first."))
+            raise ValidationError(_("The client has no email address: add one on the card first."))
         if optouts.is_opted_out(self.lead.email):
-            raise ValidationError(_("The client has opted out of letters: %s") % self.lead.email)
+            raise ValidationError(_("The client has opted out of emails: %s") % self.lead.email)
         try:
             letters.check_template(data.get("subject", ""), data.get("text", ""))
         except ValidationError as error:

@@ -26,7 +26,7 @@ class NewLeadForm(forms.Form):
         widget=forms.TextInput({"autocomplete": "off"}),
     )
     email = forms.CharField(
-        label=gettext_lazy("E-mail"),
+        label=gettext_lazy("Email"),
         required=False,
         max_length=254,
         widget=forms.TextInput({"type": "email", "autocomplete": "off"}),
@@ -67,14 +67,14 @@ class NewLeadForm(forms.Form):
     def clean_email(self):
         raw = self.cleaned_data["email"]
         if raw and not identity.email(raw):
-            raise ValidationError(_("This is no e-mail address."))
+            raise ValidationError(_("This is not an email address."))
         return raw
 
     def clean(self):
         data = super().clean()
         self.identities = self.signs(data.get("phone"), data.get("email"))
         if not self.identities and not self.errors:
-            raise ValidationError(_("Give a phone or an e-mail: there must be a way to answer."))
+            raise ValidationError(_("Give a phone or an email: there must be a way to answer."))
         return data
 
     @staticmethod

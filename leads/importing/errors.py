@@ -4,8 +4,8 @@ from django.utils.translation import gettext_lazy as _
 
 # Why a row was refused. Codes stand in the database, words in the error file and on the page.
 REASONS = {
-    "no_contact": _("no phone, e-mail, messenger or external id to know the person by"),
-    "bad_contact": _("the phone or e-mail could not be read, and there is no other contact"),
+    "no_contact": _("no phone, email, messenger or external id to know the person by"),
+    "bad_contact": _("the phone or email could not be read, and there is no other contact"),
     "phone_mangled": _("a spreadsheet has cut the phone number's digits off (7.99E+10); save the column as text"),
     "too_long": _("the line is longer than allowed"),
     "unbalanced": _("a quotation mark is opened and never closed"),
@@ -18,7 +18,7 @@ REASONS = {
 KEPT = {
     "worked": _("somebody has worked on the card since"),
     "list": _("another list has completed the card since"),
-    "linked": _("letters, tasks, calls or other cards hang on it"),
+    "linked": _("emails, tasks, calls or other cards depend on it"),
     "deal": _("somebody has worked on its deal since"),
     "changed": _("changed since"),
 }

@@ -19,7 +19,7 @@ NOT_FROM_LISTS = {"consent", "visitor", "secret"}  # a list agrees to nothing in
 FIELDS = sorted({*TARGETS, *OWN} - NOT_FROM_LISTS)
 LABELS = {
     "name": gettext_lazy("Full name"), "first_name": gettext_lazy("First name"), "last_name": gettext_lazy("Last name"),
-    "middle_name": gettext_lazy("Middle name"), "phone": gettext_lazy("Phone"), "email": gettext_lazy("E-mail"),
+    "middle_name": gettext_lazy("Middle name"), "phone": gettext_lazy("Phone"), "email": gettext_lazy("Email"),
     "company_name": gettext_lazy("Company"), "job_title": gettext_lazy("Job title"), "city": gettext_lazy("City"),
     "region": gettext_lazy("Region"), "country": gettext_lazy("Country"), "language": gettext_lazy("Language"),
     "industry": gettext_lazy("Industry"), "company_size": gettext_lazy("Employees"),

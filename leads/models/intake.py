@@ -14,7 +14,7 @@ def new_secret():
 class Channel(models.TextChoices):
     SITE = "site", _("site")
     ADS = "ads", _("advertising")
-    EMAIL = "email", _("e-mail")
+    EMAIL = "email", _("email")
     CHAT = "chat", _("chat")
     PHONE = "phone", _("phone")
     MESSENGER = "messenger", _("messenger")
@@ -58,7 +58,7 @@ class ConsentText(models.Model):
         verbose_name, verbose_name_plural = _("consent text"), _("consent texts")
         constraints = [models.UniqueConstraint(fields=["purpose", "version"], name="leads_consenttext_once")]
 
-    TITLES = {"processing": _("Personal data"), "marketing": _("Advertising letters")}
+    TITLES = {"processing": _("Personal data"), "marketing": _("Marketing emails")}
 
     def __str__(self):
         title = self.TITLES.get(self.purpose, self.purpose)
@@ -118,7 +118,7 @@ class Submission(models.Model):
         ERROR = "error", pgettext_lazy("receipt", "error")
 
     class Reason(models.TextChoices):
-        NO_CONTACT = "no_contact", _("no phone, e-mail or messenger to answer to")
+        NO_CONTACT = "no_contact", _("no phone, email or messenger to answer to")
         UNPARSEABLE = "unparseable", _("the body could not be read")
         TOO_LONG = "too_long", _("a field is longer than allowed")
         TOO_LARGE = "too_large", _("the body is larger than allowed")
@@ -136,8 +136,8 @@ class Submission(models.Model):
         OWN = "own", _("written or called by ourselves")
         INTERNAL = "internal", _("a call between colleagues")
         AUTO_REPLY = "auto_reply", _("an automatic reply")
-        BOUNCE = "bounce", _("a letter that came back")
-        COMPLAINT = "complaint", _("a complaint about a letter")
+        BOUNCE = "bounce", _("a bounced email")
+        COMPLAINT = "complaint", _("a spam complaint")
         MAILING_LIST = "mailing_list", _("a mailing list")
         CALENDAR = "calendar", _("an answer to an invitation")
         UNKNOWN_THREAD = "unknown_thread", _("about something that we do not know")

@@ -12,8 +12,8 @@ class Kind(models.TextChoices):
     NOTE = "note", _("Note")
     CALL = "call", _("Call")
     MEETING = "meeting", _("Meeting")
-    EMAIL_OUT = "email_out", _("Letter sent")
-    EMAIL_OPENED = "email_opened", _("Letter opened")
+    EMAIL_OUT = "email_out", _("Email sent")
+    EMAIL_OPENED = "email_opened", _("Email opened")
     EMAIL_CLICKED = "email_clicked", _("Link clicked")
     REPLIED = "replied", _("Client replied")
     UNSUBSCRIBED = "unsubscribed", _("Unsubscribed")
@@ -39,8 +39,8 @@ class Kind(models.TextChoices):
     MESSAGE_IN = "message_in", _("Message from the client")  # a messenger or the chat
     MESSAGE_OUT = "message_out", _("Message to the client")
     CALL_MISSED = "call_missed", _("Missed call")
-    EMAIL_IN = "email_in", _("Letter from the client")  # no answer to ours: a new letter
-    BOUNCED = "bounced", _("Letter not delivered")
+    EMAIL_IN = "email_in", _("Email from the client")  # no answer to ours: a new letter
+    BOUNCED = "bounced", _("Email not delivered")
     AUTO_REPLY = "auto_reply", _("Automatic reply")
     SUBSCRIBED = "subscribed", _("Subscribed")
     REGISTERED = "registered", _("Registered for an event")

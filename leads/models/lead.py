@@ -48,7 +48,7 @@ class Lead(RefreshMixin, models.Model):
 
     name = models.CharField(pgettext_lazy("person", "name"), max_length=200, blank=True)
     phone = models.CharField(_("phone"), max_length=20, blank=True)  # E.164
-    email = models.CharField(_("e-mail"), max_length=254, blank=True)
+    email = models.CharField(_("email"), max_length=254, blank=True)
     company_name = models.CharField(_("company"), max_length=200, blank=True)
     job_title = models.CharField(_("job title"), max_length=200, blank=True)
     city = models.CharField(_("city"), max_length=120, blank=True)

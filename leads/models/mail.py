@@ -52,13 +52,13 @@ class IncomingLetter(models.Model):
     """
 
     class Sort(models.TextChoices):
-        HUMAN = "human", pgettext_lazy("letter sort", "a letter")
+        HUMAN = "human", pgettext_lazy("letter sort", "an email")
         AUTO_REPLY = "auto_reply", pgettext_lazy("letter sort", "an automatic reply")
-        BOUNCE = "bounce", pgettext_lazy("letter sort", "a letter that came back")
+        BOUNCE = "bounce", pgettext_lazy("letter sort", "a bounced email")
         COMPLAINT = "complaint", pgettext_lazy("letter sort", "a complaint")
         MAILING_LIST = "mailing_list", pgettext_lazy("letter sort", "a mailing list")
         CALENDAR = "calendar", pgettext_lazy("letter sort", "an invitation")
-        ENCRYPTED = "encrypted", pgettext_lazy("letter sort", "an encrypted letter")
+        ENCRYPTED = "encrypted", pgettext_lazy("letter sort", "an encrypted email")
 
     key = models.CharField(max_length=64, unique=True)
     source = models.ForeignKey("leads.Source", models.PROTECT, related_name="+")
@@ -87,7 +87,7 @@ class IncomingLetter(models.Model):
     objects = IncomingLetterQuerySet.as_manager()
 
     class Meta:
-        verbose_name, verbose_name_plural = _("letter from a client"), _("letters from clients")
+        verbose_name, verbose_name_plural = _("email from a client"), _("emails from clients")
         indexes = [
             models.Index(fields=["lead", "-id"], name="leads_letter_lead"),
             models.Index(fields=["message_id"], name="leads_letter_message_id"),
@@ -110,7 +110,7 @@ class LetterFile(models.Model):
         WAITING = "waiting", pgettext_lazy("file", "on its way")
         KEPT = "kept", pgettext_lazy("file", "here")
         TOO_LARGE = "too_large", pgettext_lazy("file", "too large")
-        TOO_MANY = "too_many", pgettext_lazy("file", "too many files in one letter")
+        TOO_MANY = "too_many", pgettext_lazy("file", "too many files in one email")
 
     letter = models.ForeignKey(IncomingLetter, models.CASCADE, related_name="files", db_index=False)
     position = models.PositiveSmallIntegerField()

@@ -15,7 +15,7 @@ class Template(models.Model):
     """A letter, an SMS or a call script with ``{{ variables }}``, checked when saved."""
 
     class Kind(models.TextChoices):
-        LETTER = "letter", _("letter")
+        LETTER = "letter", pgettext_lazy("letter", "email")
         SMS = "sms", _("SMS")
         SCRIPT = "script", _("call script")
 
@@ -67,9 +67,9 @@ class Message(models.Model):
         UNSURE = "unsure", pgettext_lazy("message", "unsure")
 
     class Kind(models.TextChoices):
-        LETTER = "letter", _("letter")
-        WELCOME = "welcome", _("welcome letter")
-        SEQUENCE = "sequence", _("sequence letter")
+        LETTER = "letter", pgettext_lazy("letter", "email")
+        WELCOME = "welcome", _("welcome email")
+        SEQUENCE = "sequence", _("sequence email")
         NOTICE = "notice", _("notice to a colleague")
         TALK = "talk", _("message or SMS")
 
@@ -82,16 +82,16 @@ class Message(models.Model):
 
     # Why a state: kept as one of these words, with what the mail server said behind; shown in the reader's language.
     WHY = {
-        "no_address": _("the client has no e-mail address"),
-        "opted_out": _("the address has opted out of letters"),
+        "no_address": _("the client has no email address"),
+        "opted_out": _("the address has opted out of emails"),
         "erased": _("the client's data has been erased"),
-        "rejected": _("the lead was rejected before the letter went out"),
-        "crashed": _("the worker stopped while the letter was being handed over"),
-        "answer_lost": _("the mail server took the letter, but its answer got lost"),
+        "rejected": _("the lead was rejected before the email went out"),
+        "crashed": _("the worker stopped while the email was being handed over"),
+        "answer_lost": _("the mail server took the email, but its answer got lost"),
         "by_hand": _("settled by hand"),
-        "unbuildable": _("the letter could not be put together"),
+        "unbuildable": _("the email could not be put together"),
         "too_long": _("the mail server has not taken it for a day"),
-        "returned": _("the letter came back"),
+        "returned": _("the email bounced"),
         "blocked": _("the client does not take messages from us"),
         "window": _("more than 24 hours have passed since the client's last message: only a template may be sent"),
         "no_token": _("the source has no access token"),
@@ -192,7 +192,7 @@ class Engagement(models.Model):
         "prefetch": _("a machine: the provider fetched it on delivery"),
         "privacy_proxy": _("a machine: the mail program loads everything in advance"),
         "robot": _("a machine: a known robot"),
-        "burst": _("a machine: walked through the whole letter"),
+        "burst": _("a machine: walked through the whole email"),
         "way_out": _("looked at the unsubscribe page"),
     }
 

@@ -79,7 +79,7 @@ class Identity(models.Model):
 
     class Kind(models.TextChoices):
         PHONE = "phone", _("phone")
-        EMAIL = "email", _("e-mail")
+        EMAIL = "email", _("email")
         EXTERNAL = "external", _("external id")
         TELEGRAM = "telegram", "Telegram"
         WHATSAPP = "whatsapp", "WhatsApp"

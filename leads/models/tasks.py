@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class TaskQuerySet(models.QuerySet):
@@ -24,7 +25,7 @@ class TaskQuerySet(models.QuerySet):
 class Task(models.Model):
     class Kind(models.TextChoices):
         CALL = "call", _("call")
-        LETTER = "letter", _("letter")
+        LETTER = "letter", pgettext_lazy("letter", "email")
         MEETING = "meeting", _("meeting")
         TODO = "todo", _("to do")
 

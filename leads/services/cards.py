@@ -75,7 +75,7 @@ def edit(lead, changes, *, by):
         return lead
     if not (values.get("phone", lead.phone) or values.get("email", lead.email) or _reachable(lead)):
         raise ValidationError(
-            {name: _("Leave a phone or an e-mail to answer to.") for name in CONTACTS if name in values}
+            {name: _("Leave a phone or an email to answer to.") for name in CONTACTS if name in values}
         )
     for name in before:
         setattr(lead, name, values[name])

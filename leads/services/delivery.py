@@ -250,7 +250,7 @@ def settle(message, *, sent, by):
     """A person's word on an ``unsure`` (or failed) letter: it was sent, or it is to be sent again."""
     row = Message.objects.select_for_update().get(pk=message.pk)
     if row.state not in {State.UNSURE, State.FAILED} or (sent and row.state != State.UNSURE):
-        raise ValidationError(_("This letter has been settled already."))
+        raise ValidationError(_("This email has been settled already."))
     row.state, row.reason = (State.SENT, f"by_hand {by}"[:300]) if sent else (State.QUEUED, "")
     row.sent_at = row.claimed_at if sent else None
     row.save(update_fields=["state", "reason", "sent_at"])

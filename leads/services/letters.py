@@ -148,7 +148,7 @@ def _compose(row, text, language):
     footer = footer_url = ""
     if row.kind in WITH_WAY_OUT:
         with translation.override(language):
-            footer, footer_url = _("Unsubscribe from letters"), public("leads:unsubscribe", row.token)
+            footer, footer_url = _("Unsubscribe from emails"), public("leads:unsubscribe", row.token)
     composed = letters.compose(
         text,
         click=lambda n: public("leads:click", row.token, n),

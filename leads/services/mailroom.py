@@ -274,7 +274,7 @@ def _tell(case, lead, answers):
         return
     due_at = timezone.now() + timedelta(minutes=Organisation.get().missed_call_minutes)
     with override(lead.owner.language or None):
-        title = _("Answer the letter")
+        title = _("Reply to the email")
     set_task(lead, title=title, due_at=due_at, assignee=lead.owner, dedup=f"{prefix}{case.row.pk}")
 
 

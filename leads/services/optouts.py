@@ -51,5 +51,5 @@ def opt_in(address, *, lead=None, by=None):
         kind="email", value=address_key(address), reason__in=[Reason.UNSUBSCRIBED, Reason.BY_HAND]
     ).delete()
     if gone and lead is not None:
-        record(lead, Kind.NOTE, by=by, text=_("Subscribed to letters again: %s") % address, resubscribed=True)
+        record(lead, Kind.NOTE, by=by, text=_("Subscribed to emails again: %s") % address, resubscribed=True)
     return bool(gone)

@@ -21,7 +21,7 @@ class Taken(ValidationError):
         super().__init__(self._words(kind, by), code="taken")
 
     def _words(self, kind, by):
-        what = {Contact.PHONE: _("This number"), Contact.EMAIL: _("This e-mail")}.get(kind, _("This contact"))
+        what = {Contact.PHONE: _("This number"), Contact.EMAIL: _("This email")}.get(kind, _("This contact"))
         leads = Lead.objects.filter(person=self.person).order_by("-id")
         self.lead = leads.visible_to(by).first() if by else None
         if by is None or self.lead:
@@ -55,7 +55,7 @@ def normal(kind, raw):
     if kind == Contact.EMAIL:
         address = identity.email(raw)
         if address is None:
-            raise ValidationError(_("This is no e-mail address: %(raw)s") % {"raw": raw}, code="email")
+            raise ValidationError(_("This is not an email address: %(raw)s") % {"raw": raw}, code="email")
         return address, ""
     return raw.strip()[:254], ""
 

@@ -46,7 +46,7 @@ def post(fields, *, raw, by, key=None):
         row.state, row.reason = Submission.State.REJECTED, Submission.Reason.NO_CONTACT
         row.idempotency_key = None
         row.save(force_insert=True)
-        raise ValidationError({"phone": _("A phone, an e-mail or a messenger to answer to is needed.")})
+        raise ValidationError({"phone": _("A phone, an email or a messenger to answer to is needed.")})
     try:
         return _open(row, fields, signs, by), False
     except IntegrityError:  # the same key at the same moment: the other one made it

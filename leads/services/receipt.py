@@ -125,7 +125,7 @@ def _check_enquiry(source, envelope, body):
         body, source, headers=envelope.headers, region=phone_region(), path=envelope.path, received_at=timezone.now()
     )
     if parsed.kind == "lead" and not parsed.identities and not getattr(adapter, "TAKES_ALL", False):
-        raise Refused(422, "no_contact", _("A phone, an e-mail or a messenger to answer to is needed."))
+        raise Refused(422, "no_contact", _("A phone, an email or a messenger to answer to is needed."))
 
 
 def _wrong(source, envelope, piece, part):

@@ -58,7 +58,7 @@ def outcome(request, pk):
         except ValidationError as error:
             form.add_error(None, error)
         else:
-            return touched(request, lead, _("Call recorded."), step)
+            return touched(request, lead, _("Call logged."), step)
     context = {"lead": lead, "form": form, "call": call}
     return answers.dialog(request, "leads/call_outcome.html", context, invalid=form.is_bound)
 

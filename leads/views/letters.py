@@ -36,7 +36,7 @@ def new(request, pk):
             lead, kind=Message.Kind.LETTER, subject=data["subject"], text=data["text"], by=request.user,
             template=data["template"],
         )  # fmt: skip
-        return answers.done(request, address(lead), _("The letter is on its way."), **{"lead:changed": {}})
+        return answers.done(request, address(lead), _("The email is on its way."), **{"lead:changed": {}})
     context = {"form": form, "lead": lead, "action": reverse("leads:letter_new", args=[lead.pk])}
     context["opted_out"] = bool(lead.email) and optouts.is_opted_out(lead.email)
     return answers.dialog(request, "leads/letter_new.html", context, invalid=request.method == "POST")
@@ -81,7 +81,9 @@ def opt_out(request, pk):
     lead = worked(request, pk)
     if request.method == "POST" and lead.email:
         optouts.opt_out(lead.email, reason=optouts.Reason.BY_HAND, lead=lead, by=request.user)
-        return answers.done(request, address(lead), _("No more letters go to %s.") % lead.email, **{"lead:changed": {}})
+        return answers.done(
+            request, address(lead), _("No more emails will be sent to %s.") % lead.email, **{"lead:changed": {}}
+        )
     context = {"lead": lead, "opted_out": bool(lead.email) and optouts.is_opted_out(lead.email)}
     return answers.dialog(request, "leads/letter_opt_out.html", context, invalid=request.method == "POST")
 

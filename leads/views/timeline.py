@@ -84,7 +84,7 @@ def call(request, pk):
         except ValidationError as error:
             form.add_error(None, error)
         else:
-            return touched(request, lead, _("Call recorded."), step)
+            return touched(request, lead, _("Call logged."), step)
     return answers.dialog(request, "leads/card_call.html", {"lead": lead, "form": form}, invalid=form.is_bound)
 
 

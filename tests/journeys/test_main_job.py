@@ -61,7 +61,7 @@ def captured(product, visitor, language):
 
 def welcomed(product, mailbox, lead, language):
     """Exactly one letter, from the owner's name, with a way out; returns it."""
-    (letter,) = wait_for(lambda: steps.letters_to(mailbox, lead["email"]), "the welcome letter")
+    (letter,) = wait_for(lambda: steps.letters_to(mailbox, lead["email"]), "the welcome email")
     owner = steps.name_of(lead["owner_name"])
     assert letter["From"].addresses[0].display_name == owner
     assert letter["Subject"].strip() == GREETING[language][0]
@@ -103,7 +103,7 @@ def called(product, owner, lead, language):
     assert f'<html lang="{language}"' in card.text
     assert (CLIENTS[language] in card.words, GREETING[language][0] in card.words) == (True, True)
     after = owner.send(owner.get(f"{address}calls/"), f"{address}calls/", result="reached", text="…", next="tomorrow")
-    assert steps.said(language, "Call recorded.") in after.words
+    assert steps.said(language, "Call logged.") in after.words
     assert steps.said(language, "Call back") in after.words
     scored(product, lead, 75)
 
@@ -174,7 +174,7 @@ def left(product, client, letter, lead, language):
     address = steps.local(re.match("<([^>]+)>", letter["List-Unsubscribe"])[1])
     suppressed = "select count(*) from leads_suppression where value = %s"
     page = client.get(address)
-    assert steps.said(language, "Unsubscribe from letters?") in page.words
+    assert steps.said(language, "Unsubscribe from emails?") in page.words
     assert product.value(suppressed, lead["email"]) == 0
     body, kind = "List-Unsubscribe=One-Click", {"Content-Type": "application/x-www-form-urlencoded"}
     answer = client.ask("POST", address, body, **kind)

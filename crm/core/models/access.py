@@ -79,7 +79,7 @@ class User(AbstractUser):
     )
     job_title = models.CharField(_("job title"), max_length=80, blank=True)
     phone = models.CharField(_("phone"), max_length=20, blank=True)
-    signature = models.TextField(_("letter signature"), blank=True)
+    signature = models.TextField(_("email signature"), blank=True)
 
     objects = UserManager()
 

@@ -21,7 +21,7 @@ class Organisation(models.Model):
     region = models.CharField(
         _("phone region"), max_length=2, default="RU", help_text=_("For numbers written without a country code.")
     )
-    from_email = models.EmailField(_("letters come from"), blank=True)
+    from_email = models.EmailField(_("sender of emails"), blank=True)
     returning = models.CharField(_("a client comes back as"), max_length=4, choices=Returning, default=Returning.LEAD)
     reaction_minutes = models.PositiveIntegerField(
         _("reaction norm, working minutes"), default=15, validators=[MinValueValidator(1), MaxValueValidator(10_000)]
@@ -29,7 +29,7 @@ class Organisation(models.Model):
     role_mailboxes = models.TextField(
         _("mailboxes of many people"), blank=True,
         default="info sales office mail contact hello admin support zakaz order buh hr reception pochta zakupki",
-        help_text=_("Names before the @, by spaces: one letter from there says nothing about who wrote it."),
+        help_text=_("Names before the @, separated by spaces: an email from there says nothing about who wrote it."),
     )  # fmt: skip
     shared_phones = models.TextField(
         _("phones of many people"), blank=True,

@@ -93,7 +93,7 @@ def test_a_receipt_shows_its_body_escaped_and_why_it_is_no_lead(receipts, signed
     assert "<b>Иван</b>" not in html
     assert "&lt;b&gt;Иван&lt;/b&gt;" in html
     html = signed_in(admin).get(f"/receipts/{nobody.pk}/").content.decode()
-    assert "no phone, e-mail or messenger to answer to" in html
+    assert "no phone, email or messenger to answer to" in html
 
 
 def test_not_spam_makes_a_lead_and_twice_changes_nothing(source, client, signed_in, admin, rep, judged):
