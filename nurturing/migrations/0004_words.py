@@ -4,15 +4,18 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('nurturing', '0003_merged'),
+        ("nurturing", "0003_merged"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='step',
-            name='kind',
-            field=models.CharField(choices=[('wait', 'wait'), ('email', 'email'), ('task', 'task for the owner')], max_length=5, verbose_name='kind'),
+            model_name="step",
+            name="kind",
+            field=models.CharField(
+                choices=[("wait", "wait"), ("email", "email"), ("task", "task for the owner")],
+                max_length=5,
+                verbose_name="kind",
+            ),
         ),
     ]

@@ -4,25 +4,29 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('core', '0007_what_a_funnel_is_for'),
+        ("core", "0007_what_a_funnel_is_for"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='organisation',
-            name='from_email',
-            field=models.EmailField(blank=True, max_length=254, verbose_name='sender of emails'),
+            model_name="organisation",
+            name="from_email",
+            field=models.EmailField(blank=True, max_length=254, verbose_name="sender of emails"),
         ),
         migrations.AlterField(
-            model_name='organisation',
-            name='role_mailboxes',
-            field=models.TextField(blank=True, default='info sales office mail contact hello admin support zakaz order buh hr reception pochta zakupki', help_text='Names before the @, separated by spaces: an email from there says nothing about who wrote it.', verbose_name='mailboxes of many people'),
+            model_name="organisation",
+            name="role_mailboxes",
+            field=models.TextField(
+                blank=True,
+                default="info sales office mail contact hello admin support zakaz order buh hr reception pochta zakupki",
+                help_text="Names before the @, separated by spaces: an email from there says nothing about who wrote it.",
+                verbose_name="mailboxes of many people",
+            ),
         ),
         migrations.AlterField(
-            model_name='user',
-            name='signature',
-            field=models.TextField(blank=True, verbose_name='email signature'),
+            model_name="user",
+            name="signature",
+            field=models.TextField(blank=True, verbose_name="email signature"),
         ),
     ]
