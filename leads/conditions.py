@@ -5,6 +5,7 @@ list holds for every lead. Pure: works on a dict of facts, knows no database.
 """
 
 import functools
+import json
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from operator import attrgetter
@@ -75,6 +76,7 @@ VALUES = {
 
 # Facts that follow from the points; a scoring rule that looked at them would chase its own tail.
 OF_SCORE = {"band", "score", "fit", "engagement", "qualification"}
+LONGEST = 200  # characters of a value that a reason quotes
 CUSTOM = "custom."  # a field of the lead's own: "custom.contract_no"
 
 
@@ -89,6 +91,13 @@ class Outcome:
     def why(self):
         """The first test that failed, or all that held, in words of the active language."""
         return all_in_words(self.condition) if self.holds else failure_in_words(self.failed, self.have)
+
+    @property
+    def stored(self):
+        """The same as it is kept; ``reworded`` says it in the language of whoever reads."""
+        have = self.have[:LONGEST] if isinstance(self.have, str) else self.have
+        found = self.condition if self.holds else {"test": self.failed, "have": have}
+        return json.dumps(found, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
 def fold(value):
@@ -176,6 +185,14 @@ def failure_in_words(test, have):
     """Which test failed and what the lead has instead, in the active language."""
     shown = "—" if have in (None, "", [], (), set()) else _shown(test["field"], have)
     return _("%(test)s — here: %(have)s") % {"test": in_words(test), "have": shown}
+
+
+def reworded(stored):
+    """A reason as ``Outcome.stored`` keeps it, in the active language; what was kept as words stays as it is."""
+    if not stored.startswith(("[", "{")):
+        return stored
+    found = json.loads(stored)
+    return all_in_words(found) if isinstance(found, list) else failure_in_words(found["test"], found["have"])
 
 
 def check(condition, facts):

@@ -5,6 +5,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from crm.core.admin_base import ReadOnlyAdmin
+from crm.core.naming import COLUMNS
 from leads.conditions import all_in_words
 from leads.models import Kind
 from scoring.forms import RuleForm, ThresholdsForm
@@ -76,7 +77,13 @@ class RescoringAdmin(ReadOnlyAdmin):
 
 @admin.register(Evidence)
 class EvidenceAdmin(ReadOnlyAdmin):
-    list_display = ["at", "lead", "rule", "points", "step", "why"]
+    list_display = ["at", "lead", "rule", "points", "step", "reason"]
     list_select_related = ["lead", "rule"]
     list_filter = ["kind"]
     search_fields = ["=lead__pk"]
+    exclude = ["why"]
+    readonly_fields = ["reason"]
+
+    @admin.display(description=COLUMNS["why"])
+    def reason(self, row):
+        return row.reason

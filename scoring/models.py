@@ -4,6 +4,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from leads.conditions import reworded
 from leads.models import Kind as InteractionKind
 
 
@@ -87,7 +88,7 @@ class Evidence(models.Model):
     step = models.PositiveSmallIntegerField(default=0)
     origin = models.ForeignKey("self", models.CASCADE, null=True, related_name="decays", db_index=False)
     withdraws = models.BooleanField(default=False)
-    why = models.CharField(max_length=200, blank=True)
+    why = models.TextField(blank=True)  # see leads.conditions.reworded
     at = models.DateTimeField(db_default=Now())
     decays_at = models.DateTimeField(null=True)
 
@@ -112,6 +113,11 @@ class Evidence(models.Model):
 
     def __str__(self):
         return f"№ {self.lead_id}: {self.points:+d}"
+
+    @property
+    def reason(self):
+        """Why the points were given or taken back, in the reader's language."""
+        return reworded(self.why)
 
 
 class Rescoring(models.Model):

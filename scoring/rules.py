@@ -30,7 +30,7 @@ class Change:
 
     rule: object
     points: int
-    why: str
+    why: str  # see leads.conditions.reworded
     withdraws: bool = False
 
 
@@ -45,7 +45,7 @@ def fit_changes(rules, facts, have):
         deserved = rule.points if rule.is_active and outcome.holds else 0
         missing = deserved - (have[rule.id].total if rule.id in have else 0)
         if missing:
-            changes.append(Change(rule, missing, outcome.why[:200], withdraws=deserved == 0))
+            changes.append(Change(rule, missing, outcome.stored, withdraws=deserved == 0))
     return changes
 
 
@@ -77,7 +77,7 @@ def engagement_changes(rules, facts, have):
             continue
         outcome = check(rule.condition, facts)
         if outcome.holds:
-            changes.append(Change(rule, rule.points, outcome.why[:200]))
+            changes.append(Change(rule, rule.points, outcome.stored))
     return changes
 
 

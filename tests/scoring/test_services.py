@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from django.utils import timezone
+from django.utils import timezone, translation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -52,8 +52,26 @@ def test_each_point_names_its_rule_event_and_reason(rules):
     assert rows(lead) == [("Kazan", 35, False), ("Prices", 10, False)]
     prices = Evidence.objects.get(rule=rules["prices"])
     assert (prices.interaction, prices.at, prices.decays_at) == (event, event.at, event.at + timedelta(days=10))
-    assert "/prices" in prices.why
+    assert "/prices" in prices.reason
     assert (lead.score, lead.fit, lead.engagement, lead.band, lead.qualification) == (45, 35, 10, "warm", 1)
+
+
+def test_a_reason_is_told_in_the_language_of_whoever_reads(rules):
+    with translation.override("ru"):
+        lead = rescored(LeadFactory(city="Казань"), Kind.PAGE_VIEW, url="/prices")
+    first = Evidence.objects.get(lead=lead, rule=rules["kazan"])
+    Lead.objects.filter(pk=lead.pk).update(city="Омск")
+    services.rescore(Lead.objects.get(pk=lead.pk))
+    last = Evidence.objects.get(lead=lead, withdraws=True)
+    said = {}
+    for language in ("ru", "en"):
+        with translation.override(language):
+            said[language] = (first.reason, last.reason)
+    assert said == {
+        "en": ("city is Казань", "city is Казань — here: Омск"),
+        "ru": ("город равно Казань", "город равно Казань — здесь: Омск"),
+    }
+    assert Evidence(why="слова прежних версий").reason == "слова прежних версий"
 
 
 def test_a_field_that_changes_takes_its_points_along(rules):

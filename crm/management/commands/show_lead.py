@@ -4,6 +4,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 
 from leads.api import show
+from leads.conditions import reworded
 from leads.models import Lead
 from scoring.models import Evidence
 
@@ -30,6 +31,11 @@ class Command(BaseCommand):
 def document(lead):
     """Everything known of a lead, as JSON-ready values."""
     timeline = lead.interactions.order_by("at", "id").values("id", "kind", "at", "by_id", "text", "details")
+    evidence = (
+        Evidence.objects.filter(lead=lead)
+        .order_by("id")
+        .values("id", "rule__name", "kind", "points", "step", "withdraws", "why", "at", "interaction_id")
+    )
     return {
         "card": show(lead) | {"person": lead.person_id, "last_origin": str(lead.last_origin or "")},
         "identities": list(
@@ -41,11 +47,7 @@ def document(lead):
         "score": {
             "shown": lead.score,
             "sum": sum(row.points for row in lead.evidence.all()),
-            "evidence": list(
-                Evidence.objects.filter(lead=lead)
-                .order_by("id")
-                .values("id", "rule__name", "kind", "points", "step", "withdraws", "why", "at", "interaction_id")
-            ),
+            "evidence": [row | {"why": reworded(row["why"])} for row in evidence],
         },
         "assignments": list(
             lead.assignments.order_by("id").values("at", "how", "from_owner_id", "to_owner_id", "by_id", "trace")
