@@ -6,7 +6,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from crm.core.admin_base import ReadOnlyAdmin
-from crm.core.naming import COLUMNS
+from crm.core.naming import COLUMNS, numbered
 from crm.core.templatetags.ui import money
 from deals.models import Deal, DealStageMove, Product
 
@@ -37,7 +37,7 @@ class DealAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("card"))
     def card(self, deal):
-        return format_html('<a href="{}">№ {}</a>', reverse("deals:card", args=[deal.pk]), deal.pk)
+        return format_html('<a href="{}">{}</a>', reverse("deals:card", args=[deal.pk]), numbered(deal.pk))
 
 
 @admin.register(DealStageMove)

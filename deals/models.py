@@ -13,6 +13,7 @@ from django_fsm import GET_STATE, FSMField, transition
 from crm.core.fields import RefreshMixin, StageField
 from crm.core.funnel import resolve
 from crm.core.models import StageMoveBase
+from crm.core.naming import numbered
 from crm.core.owned import OwnedQuerySet
 
 
@@ -197,4 +198,4 @@ class DealStageMove(StageMoveBase):
         ]
 
     def __str__(self):
-        return f"№ {self.deal_id}: {self.get_kind_display()}"
+        return f"{numbered(self.deal_id)}: {self.get_kind_display()}"

@@ -4,6 +4,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from crm.core.naming import numbered
 from leads.conditions import reworded
 from leads.models import Kind as InteractionKind
 
@@ -112,7 +113,7 @@ class Evidence(models.Model):
         ]
 
     def __str__(self):
-        return f"№ {self.lead_id}: {self.points:+d}"
+        return f"{numbered(self.lead_id)}: {self.points:+d}"
 
     @property
     def reason(self):

@@ -5,7 +5,7 @@ Words are not schema, so they stand here and not in migrations; `tests/core/test
 """
 
 from django.apps import apps
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import pgettext_lazy as _
 
 COLUMNS = {
@@ -149,6 +149,11 @@ SIGN_IN_COLUMNS = {
     "failures_since_start": _("column", "failures"),
     "locked_out": _("column", "locked out"),
 }
+
+
+def numbered(number):
+    """The number of a card as the reader's language writes it."""
+    return gettext("#%s") % number
 
 
 def name_columns():

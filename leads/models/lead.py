@@ -10,6 +10,7 @@ from django_fsm import GET_STATE, FSMField, transition
 from crm.core.fields import RefreshMixin, StageField
 from crm.core.funnel import resolve
 from crm.core.models import StageMoveBase
+from crm.core.naming import numbered
 from crm.core.owned import OwnedQuerySet
 
 
@@ -174,7 +175,7 @@ class Lead(RefreshMixin, models.Model):
         ]
 
     def __str__(self):
-        return self.name or self.phone or self.email or f"№ {self.pk}"
+        return self.name or self.phone or self.email or numbered(self.pk)
 
     @transition(field=stage, source="*", target=GET_STATE(lambda self, to, by=None: resolve(self, to, by=by)))
     def move(self, to, *, by=None):
@@ -208,7 +209,7 @@ class StageMove(StageMoveBase):
         ]
 
     def __str__(self):
-        return f"№ {self.lead_id}: {self.get_kind_display()}"
+        return f"{numbered(self.lead_id)}: {self.get_kind_display()}"
 
 
 class Assignment(models.Model):

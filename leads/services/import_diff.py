@@ -8,6 +8,7 @@ from django.core.files.storage import default_storage
 from django.utils.translation import gettext as _
 
 from crm.core.exports import safe_text
+from crm.core.naming import numbered
 from leads.importing.errors import REASONS
 from leads.importing.mapping import LABELS
 from leads.importing.plan import facts_of
@@ -40,7 +41,7 @@ class Diff:
         words = "; ".join(
             f"{label(field)}: {old} → {new}" if old else f"{label(field)}: {new}" for field, old, new in changes
         )
-        cells = [result.record.line, State(result.state).label, name or (lead and f"№ {lead}") or "", words]
+        cells = [result.record.line, State(result.state).label, name or (lead and numbered(lead)) or "", words]
         self.writer.writerow([safe_text(str(cell)) for cell in [*cells, REASONS.get(result.reason, result.reason)]])
 
     def save(self):

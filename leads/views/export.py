@@ -23,7 +23,7 @@ PLAIN = (
 
 def header():
     return [
-        "№", pgettext("person", "Name"), _("Phone"), _("Email"), _("Company"), _("Job title"), _("City"), _("Product"), _("Need"),
+        _("No."), pgettext("person", "Name"), _("Phone"), _("Email"), _("Company"), _("Job title"), _("City"), _("Product"), _("Need"),
         _("Budget"), _("State"), _("Stage"), _("Rejection reason"), _("Score"), _("Readiness"), _("Qualification"),
         _("Tags"), _("Owner"), _("Team"), _("Came in by"), _("First source"), _("Last source"), _("Campaign"),
         _("Created"), _("Last activity"), _("Next step"), _("First answer"), _("Closed"),

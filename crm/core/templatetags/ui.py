@@ -17,6 +17,8 @@ from django.utils.html import format_html, mark_safe
 from django.utils.translation import get_language, ngettext, pgettext
 from django.utils.translation import gettext as _
 
+from crm.core.naming import numbered
+
 register = template.Library()
 
 NOTHING = "—"
@@ -165,6 +167,9 @@ def percent(value):
 def _percent(number):
     pattern = _locale().percent_formats[None].pattern.replace("#,##0", "#,##0.#")
     return _signed(format_percent(number, locale=_locale(), format=pattern))
+
+
+register.filter("numbered", numbered)
 
 
 @register.filter
