@@ -252,7 +252,7 @@ def dialled(answer):
 
 def recording(source, call, ref):
     """The account's key goes to the API's own address and nowhere else, whatever host the notification named."""
-    api, path = calling.base_url(source, API), urlsplit(ref).path
+    api, path = calling.base_url(source, API), re.sub(r"^\w+://[^/?#]*|[?#].*", "", ref, flags=re.DOTALL).lstrip("/")
     return calling.Ask(
-        "GET", f"{api}{re.sub(r'(?:[.](?:wav|mp3|json))?$', '.mp3', path, count=1)}", _account(source), trusted=api
+        "GET", f"{api}/{re.sub(r'(?:[.](?:wav|mp3|json))?$', '.mp3', path, count=1)}", _account(source), trusted=api
     )

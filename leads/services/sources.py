@@ -3,7 +3,6 @@
 import json
 import re
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -16,6 +15,7 @@ from crm.core.models import AuditEntry
 from leads.capture import ADAPTERS, PSEUDO
 from leads.capture.base import megabytes
 from leads.capture.fields import TARGETS
+from leads.capture.senders import host_of
 from leads.models import Origin, Source
 from leads.models.intake import new_secret
 
@@ -89,14 +89,11 @@ def _check_mapping(mapping):
 def _check_redirect(settings):
     if not (target := settings.get("redirect")):
         return
-    parts = urlsplit(str(target))
-    allowed = {(urlsplit(h).hostname if "//" in h else h.partition(":")[0]) for h in hosts(settings)}
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    host = host_of(str(target))
+    allowed = {host_of(h) if "//" in h else h.partition(":")[0] for h in hosts(settings)}
+    if not host:
         raise ValidationError(_("This is no address of a page: %s") % target)
-    inside = any(
-        h and (parts.hostname == h or (h.startswith("*.") and parts.hostname.endswith(h[1:]))) for h in allowed
-    )
-    if not inside:
+    if not any(h and (host == h or (h.startswith("*.") and host.endswith(h[1:]))) for h in allowed):
         raise ValidationError(_("The page after sending must be on one of the sites that may post."))
 
 

@@ -1,6 +1,5 @@
 """Pages of the company's site, seen by visitors who agreed to be remembered; a visitor's id merges no people."""
 
-import re
 import uuid
 from datetime import timedelta
 from urllib.parse import parse_qsl, urlsplit
@@ -13,7 +12,7 @@ from leads import identity
 from leads.capture import limits
 from leads.capture.base import Refused, parse_body, read_json
 from leads.capture.fields import MARKS
-from leads.capture.senders import origin_allowed
+from leads.capture.senders import host_of, origin_allowed
 from leads.models import Identity, Kind, Lead, PageView, Status, Touch
 from leads.services.origins import origin_of
 from leads.services.timeline import record
@@ -48,7 +47,7 @@ def _facts(data):
     except (KeyError, TypeError, ValueError):
         return None
     title, referrer = (identity.line(data.get(name), width) for name, width in (("t", 200), ("r", 500)))
-    return (visitor, url.split("#")[0], title, referrer) if re.match(r"https?://\S", url) else None
+    return (visitor, url.split("#")[0], title, referrer) if host_of(url) else None
 
 
 def seen(source, raw):

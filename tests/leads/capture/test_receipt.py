@@ -219,6 +219,16 @@ def test_posts_from_other_sites_are_refused_where_the_source_names_its_own(sourc
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("origin", ["http://[::1", "http://[", "null", "::", "javascript://shop.test"])
+@pytest.mark.parametrize("origins", [[], ["shop.test"]])
+def test_an_origin_that_is_none_is_like_any_other_site(origins, origin, source, post):
+    source.settings = {"origins": origins}
+    source.save()
+    said = post("site", {"phone": "89990000001"}, headers={"Origin": origin})
+    assert (said.status_code, "Access-Control-Allow-Origin" in said) == (403 if origins else 303, False)
+    assert list(Submission.objects.values_list("reason", flat=True)) == ["origin" if origins else ""]
+
+
 def test_too_many_posts_get_429_with_the_time_to_wait(source, post):
     source.settings = {"per_minute": 2}
     source.save()

@@ -47,7 +47,8 @@ def test_one_computer_of_two_people_merges_nobody(source, see, post, judged):
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"v": "x", "u": "https://a.test"}', b'{"v": 1, "u": []}',
-                                  b'{"v": "%s", "u": "javascript:alert(1)"}' % VISITOR.encode()])  # fmt: skip
+                                  b'{"v": "%s", "u": "javascript:alert(1)"}' % VISITOR.encode(),
+                                  b'{"v": "%s", "u": "http://[::1"}' % VISITOR.encode()])  # fmt: skip
 def test_what_is_no_page_view_is_400(body, source, client):
     assert client.post("/v/site/", body, content_type="text/plain").status_code == 400
     assert PageView.objects.count() == 0
