@@ -58,7 +58,12 @@ def judge(answer):
 
 
 def locate(file):
-    """The address came with the message; accounts may ask for the password there."""
+    """The address came with the message; accounts may ask for the password there. It is told to Twilio alone."""
     source = file.line.conversation.source
     trusted = str(source.settings.get("base_url") or "")
-    return Place(file.url, _basic(source), trusted) if file.url else Place(problem="no address")
+    own = f"{base_url(source, BASE_URL)}/"
+    return (
+        Place(file.url, _basic(source) if file.url.startswith(own) else {}, trusted)
+        if file.url
+        else Place(problem="no address")
+    )

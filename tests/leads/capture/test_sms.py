@@ -16,7 +16,8 @@ from crm.core.jobs import drain
 from crm.core.models import Job
 from leads.capture import canary, sms_ru
 from leads.identity import takes_sms
-from leads.models import ChatLine, Conversation, Interaction, Kind, Lead, Message, Submission, Template
+from leads.models import ChatFile, ChatLine, Conversation, Interaction, Kind, Lead, Message, Submission, Template
+from leads.outbound import twilio_sms
 from leads.services import talks
 from nurturing import services as nurturing
 from tests.factories import LeadFactory
@@ -285,6 +286,30 @@ def test_pictures_are_fetched_with_the_accounts_password(twilio, post, desk):
     file = ChatLine.objects.get().files.get()
     assert (file.kind, file.state) == ("image", "kept")
     assert desk.headers[-1]["Authorization"].startswith("Basic ")
+
+
+@handed_over
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:1/x", "http://169.254.169.254/latest/meta-data/", "http://[::ffff:127.0.0.1]/x", "file:///etc/passwd",
+            "http://localhost:6379/", "http://2130706433/x", "//127.0.0.1/x", "http://[::1"],
+)  # fmt: skip
+def test_a_picture_of_an_inner_address_is_not_fetched(url, twilio, post, desk):
+    twilio_says(post, incoming("Вот фото", NumMedia="1", MediaUrl0=url, MediaContentType0="image/jpeg"))
+    drain()
+    file = ChatLine.objects.get().files.get()
+    assert (file.state, bool(file.reason), desk.headers) == ("failed", True, [])
+
+
+def test_the_accounts_password_is_told_to_twilio_alone(twilio, desk):
+    line = ChatLine(conversation=Conversation(source=twilio))
+    own, *others = [
+        f"{desk.url}/media/ME1",
+        "https://evil.test/ME1",
+        f"{desk.url}.evil.test/ME1",
+        f"{desk.url}@evil.test/ME1",
+    ]
+    assert list(twilio_sms.locate(ChatFile(line=line, url=own)).headers) == ["Authorization"]
+    assert [twilio_sms.locate(ChatFile(line=line, url=url)).headers for url in others] == [{}, {}, {}]
 
 
 @pytest.mark.parametrize("number", ["SVET", "900", "", "anonymous"])
