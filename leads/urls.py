@@ -102,6 +102,7 @@ urlpatterns = [
     path("leads/<int:pk>/talk/<int:talk>/thread/", talks.thread, name="talk_thread"),
     path("leads/<int:pk>/talk/<int:talk>/read/", talks.read, name="talk_read"),
     path("talk/files/<int:pk>/", talks.file, name="talk_file"),
+    path("talk/sent-files/<int:pk>/", talks.sent_file, name="talk_sent_file"),
     # mail: letters, templates, what clients' mail programs ask for
     path("leads/<int:pk>/letters/", letters.of_lead, name="letters"),
     path("leads/<int:pk>/letters/new/", letters.new, name="letter_new"),
@@ -133,6 +134,7 @@ urlpatterns = [
     path("chat/<slug:key>/", chat.page, name="chat"),
     path("chat/<slug:key>/say/", chat.say, name="chat_say"),
     path("chat/<slug:key>/lines/", chat.lines, name="chat_lines"),
+    path("chat/<slug:key>/files/<str:token>/", chat.file, name="chat_file"),
     path("receipts/", receipts.index, name="receipts"),
     path("receipts/ledger/", receipts.ledger_page, name="receipts_ledger"),
     path("receipts/replay/", receipts.replay_all, name="receipts_replay"),

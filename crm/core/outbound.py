@@ -10,6 +10,7 @@ import contextlib
 import http.client
 import io
 import json as json_format
+import secrets
 import socket
 import ssl
 import threading
@@ -338,6 +339,23 @@ def _body(json, data, headers):
     else:
         return (data.encode() if isinstance(data, str) else data), headers
     return body, headers if "content-type" in given else {**headers, "Content-Type": kind}
+
+
+def multipart(fields, name, file):
+    """(content type, bytes) of a form (a dict) with one file; ``file``: its name, type and bytes. RFC 7578.
+
+    Names of files stand in UTF-8 with quotes and line breaks escaped, as browsers write them.
+    """
+    filename, kind, content = file
+    boundary = f"----{secrets.token_hex(16)}"
+    quoted = filename.translate({10: "%0A", 13: "%0D", 34: "%22"})
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{value}\r\n'.encode()
+        for field, value in fields.items()
+    ]
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{quoted}"\r\n'
+    parts += [f"{head}Content-Type: {kind}\r\n\r\n".encode(), content, f"\r\n--{boundary}--\r\n".encode()]
+    return f"multipart/form-data; boundary={boundary}", b"".join(parts)
 
 
 # --- Calling ----------------------------------------------------------------------------------------------------------

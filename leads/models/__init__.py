@@ -1,6 +1,6 @@
 from .bulk import BulkRun
 from .calls import Call, CallNews, Dialling, Extension, WatchedFile
-from .conversations import ChatFile, ChatLine, Conversation
+from .conversations import ChatFile, ChatLine, Conversation, SentFile
 from .doors import Confirmation, Fetch, Referral, ReferralCode, Registration
 from .imports import Import, ImportRow
 from .intake import ConsentText, Origin, Source, Submission, Touch
@@ -51,6 +51,7 @@ __all__ = [
     "Referral",
     "ReferralCode",
     "Registration",
+    "SentFile",
     "Source",
     "StageMove",
     "Status",

@@ -128,3 +128,17 @@ class ChatFile(models.Model):
 
     def __str__(self):
         return self.name or self.kind
+
+
+class SentFile(models.Model):
+    """A file that a colleague sends with a message, under an opaque name; one a message, as messengers have it."""
+
+    message = models.OneToOneField("leads.Message", models.CASCADE, related_name="attachment")
+    file = models.FileField(upload_to=opaque_path, max_length=100)
+    name = models.CharField(max_length=200)
+    mime = models.CharField(max_length=100)
+    size = models.BigIntegerField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self):
+        return self.name

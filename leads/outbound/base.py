@@ -6,6 +6,7 @@ from crm.core import outbound
 
 SENT, LATER, FAILED, UNSURE = "sent", "later", "failed", "unsure"
 TIMEOUT = 15.0  # seconds
+UPLOAD = 60.0  # seconds for a file
 LONGEST = 3600  # seconds that a provider may ask us to wait
 
 
@@ -35,20 +36,38 @@ def base_url(source, official):
     return str(source.settings.get("base_url") or official).rstrip("/")
 
 
-def call(source, method, url, *, repeatable=False, **options):
+def call(source, method, url, *, repeatable=False, timeout=TIMEOUT, **options):
     """(answer, None), or (None, Verdict) where there is no answer.
 
     ``repeatable``: the provider itself tells a second copy, so that a lost answer is no harm.
     """
     trusted = str(source.settings.get("base_url") or "")
     try:
-        return outbound.fetch(method, url, timeout=TIMEOUT, max_bytes=256 * 1024, trusted=trusted, **options), None
+        return outbound.fetch(method, url, timeout=timeout, max_bytes=256 * 1024, trusted=trusted, **options), None
     except outbound.Refused as refused:
         return None, Verdict(FAILED, why=f"refused {refused}")
     except outbound.Unreachable as error:
         if repeatable or not error.sent:
             return None, Verdict(LATER, why=str(error))
         return None, Verdict(UNSURE, why="no_answer")
+
+
+def sent_file(message):
+    """(name, type, bytes) of the file that goes with a message; None where none does."""
+    row = getattr(message, "attachment", None)
+    if row is None:
+        return None
+    with row.file.open("rb") as opened:
+        return row.name, row.mime, opened.read()
+
+
+def post_file(source, url, fields, name, file, *, headers=None, repeatable=False):
+    """``call`` with a form that carries a file."""
+    kind, raw = outbound.multipart(fields, name, file)
+    return call(
+        source, "POST", url, data=raw, headers={**(headers or {}), "Content-Type": kind}, timeout=UPLOAD,
+        repeatable=repeatable,
+    )  # fmt: skip
 
 
 def payload(answer):

@@ -1,22 +1,41 @@
-"""Telegram: https://core.telegram.org/bots/api#sendmessage, #getfile, #setwebhook"""
+"""Telegram: https://core.telegram.org/bots/api#sendmessage, #senddocument, #getfile, #setwebhook"""
 
 from leads.capture.telegram import BASE_URL
-from leads.outbound.base import FAILED, LATER, SENT, Place, Verdict, base_url, blocked, call, pause, payload, refused
+from leads.outbound.base import (
+    FAILED,
+    LATER,
+    SENT,
+    Place,
+    Verdict,
+    base_url,
+    blocked,
+    call,
+    pause,
+    payload,
+    post_file,
+    refused,
+    sent_file,
+)  # fmt: skip
 
 
-def _method(source, name, body):
+def _method(source, name, body, file=None):
     token = source.settings.get("token")
     if not token:
         return None, Verdict(FAILED, why="no_token")
-    return call(source, "POST", f"{base_url(source, BASE_URL)}/bot{token}/{name}", json=body)
+    url = f"{base_url(source, BASE_URL)}/bot{token}/{name}"
+    if file:
+        return post_file(source, url, body, "document", file)
+    return call(source, "POST", url, json=body)
 
 
 def send(message):
     talk = message.conversation
-    body = {"chat_id": int(talk.chat) if talk.chat.lstrip("-").isdecimal() else talk.chat, "text": message.text}
+    file = sent_file(message)
+    body = {"chat_id": int(talk.chat) if talk.chat.lstrip("-").isdecimal() else talk.chat}
+    body["caption" if file else "text"] = message.text
     if connection := talk.details.get("business_connection_id"):
         body["business_connection_id"] = connection
-    answer, verdict = _method(talk.source, "sendMessage", body)
+    answer, verdict = _method(talk.source, "sendDocument" if file else "sendMessage", body, file)
     return verdict or judge(answer)
 
 

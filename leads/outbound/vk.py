@@ -6,7 +6,22 @@ sent again for as long as VK remembers.
 
 import zlib
 
-from leads.outbound.base import FAILED, LATER, SENT, Place, Verdict, base_url, blocked, call, pause, payload, refused
+from leads.outbound.base import (
+    FAILED,
+    LATER,
+    SENT,
+    Place,
+    Verdict,
+    base_url,
+    blocked,
+    call,
+    part_of,
+    pause,
+    payload,
+    post_file,
+    refused,
+    sent_file,
+)  # fmt: skip
 
 BASE_URL = "https://api.vk.com"
 VERSION = "5.199"
@@ -31,8 +46,33 @@ def _method(source, name, **fields):
 def send(message):
     talk = message.conversation
     fields = {"peer_id": talk.chat, "message": message.text, "random_id": random_id(message.token)}
+    if file := sent_file(message):
+        fields["attachment"], verdict = _uploaded(talk, file)
+        if verdict:
+            return verdict
     answer, verdict = _method(talk.source, "messages.send", **fields)
     return verdict or judge(answer)
+
+
+def _uploaded(talk, file):
+    """(the document as a message names it, None), or ("", Verdict): asked for where to, sent there, kept.
+
+    https://dev.vk.com/ru/api/upload/document-in-private-message-upload
+    """
+    source = talk.source
+    answer, verdict = _method(source, "docs.getMessagesUploadServer", type="doc", peer_id=talk.chat)
+    url = part_of(payload(answer), "response").get("upload_url") if verdict is None else ""
+    if not url:
+        return "", verdict or judge(answer)
+    answer, verdict = post_file(source, str(url), {}, "file", file, repeatable=True)
+    ticket = payload(answer).get("file") if verdict is None else ""
+    if not ticket:
+        return "", verdict or judge(answer)
+    answer, verdict = _method(source, "docs.save", file=str(ticket), title=file[0])
+    row = part_of(payload(answer), "response", "doc") if verdict is None else {}
+    if not row.get("id"):
+        return "", verdict or judge(answer)
+    return f"doc{row.get('owner_id')}_{row['id']}", None
 
 
 def judge(answer):

@@ -5,7 +5,21 @@ answer got lost is known again.
 """
 
 from leads.capture.whatsapp import BASE_URL
-from leads.outbound.base import FAILED, LATER, SENT, Place, Verdict, base_url, blocked, call, pause, payload, refused
+from leads.outbound.base import (
+    FAILED,
+    LATER,
+    SENT,
+    Place,
+    Verdict,
+    base_url,
+    blocked,
+    call,
+    pause,
+    payload,
+    post_file,
+    refused,
+    sent_file,
+)  # fmt: skip
 
 BUSY = {1, 2, 4, 80007, 130429, 131000, 131016, 131048, 131056, 133016}  # limits and faults that pass
 CLOSED = {131047}  # more than 24 hours since the client's last message
@@ -25,15 +39,42 @@ def send(message):
     number = talk.details.get("phone_number_id") or talk.source.settings.get("phone_number_id")
     if not number:
         return Verdict(FAILED, why="no_token phone_number_id")
-    answer, verdict = _call(talk.source, "POST", f"{number}/messages", json=body(message))
+    known, verdict = _uploaded(talk.source, number, message)
+    if verdict:
+        return verdict
+    answer, verdict = _call(talk.source, "POST", f"{number}/messages", json=body(message, known))
     return verdict or judge(answer)
 
 
-def body(message):
+def _uploaded(source, number, message):
+    """(what names the file in the message, None), or (None, Verdict); without a file (None, None).
+
+    An upload that got lost is no harm: nothing has been said to the client yet.
+    """
+    file = sent_file(message)
+    if file is None:
+        return None, None
+    name, kind, _raw = file
+    fields = {"messaging_product": "whatsapp", "type": kind}
+    headers = {"Authorization": f"Bearer {source.settings.get('token', '')}"}
+    url = f"{base_url(source, BASE_URL)}/{number}/media"
+    answer, verdict = post_file(source, url, fields, "file", file, headers=headers, repeatable=True)
+    if verdict:
+        return None, verdict
+    found = payload(answer).get("id")
+    if answer.status >= 300 or not found:
+        return None, judge(answer)
+    caption = {"caption": message.text} if message.text else {}
+    return {"id": str(found), "filename": name, **caption}, None
+
+
+def body(message, file=None):
     chat = message.conversation.chat
     to = {"to": chat} if chat.lstrip("+").isdecimal() else {"recipient": chat}
     common = {"messaging_product": "whatsapp", "recipient_type": "individual", **to,
               "biz_opaque_callback_data": message.token}  # fmt: skip
+    if file:
+        return common | {"type": "document", "document": file}
     if not message.form.get("template"):
         return common | {"type": "text", "text": {"preview_url": False, "body": message.text}}
     values = [{"type": "text", "text": str(value)} for value in message.form.get("values") or []]

@@ -4,6 +4,7 @@ import json
 
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.urls import reverse
 from django.utils import timezone
 
 from crm.core.models import Role, User
@@ -42,13 +43,22 @@ def lines(source, visitor, after):
     heard, answered = after
     theirs = list(conversation.lines.filter(pk__gt=heard, deleted_at=None).order_by("pk")[:MOST])
     went = Q(state=Message.State.SENT, kind=Message.Kind.TALK)
-    ours = list(conversation.messages.filter(went, pk__gt=answered).select_related("by").order_by("pk")[:MOST])
+    ours = list(
+        conversation.messages.filter(went, pk__gt=answered).select_related("by", "attachment").order_by("pk")[:MOST]
+    )
     if conversation.messages.filter(went, delivery="").update(delivery="delivered", delivery_at=Now()):
         refresh(conversation)
     told = [{"id": line.provider_id, "ours": line.is_ours, "text": line.text, "at": line.at} for line in theirs]
-    told += [
-        {"id": f"m{m.pk}", "ours": True, "text": m.text, "at": m.created_at, "by": m.by.first_name if m.by else ""}
-        for m in ours
-    ]
+    told += [_ours(source, message) for message in ours]
     last = (theirs[-1].pk if theirs else heard, ours[-1].pk if ours else answered)
     return sorted(told, key=lambda line: line["at"]), last
+
+
+def _ours(source, message):
+    """A message of ours as the visitor's page draws it."""
+    said = {"id": f"m{message.pk}", "ours": True, "text": message.text, "at": message.created_at}
+    said["by"] = message.by.first_name if message.by else ""
+    if file := getattr(message, "attachment", None):
+        address = reverse("leads:chat_file", args=[source.key, message.token])
+        said["file"] = {"name": file.name, "size": file.size, "url": address}
+    return said

@@ -1,18 +1,22 @@
-"""Files that clients send: fetched from the provider by a job, through the guarded client, up to a size."""
+"""Files of talks: those of clients are fetched from the provider by a job, through the guarded client, up to a size;
+those of colleagues are kept until they are sent, and for the card. All go when their client is erased."""
 
 import tempfile
 
 from django.core.files import File
+from django.db import transaction
 from django.utils.translation import override
 
 from crm.core import outbound
 from crm.core.jobs import ATTEMPTS
-from leads.models import ChatFile
+from leads.identity import line
+from leads.models import ChatFile, Message, SentFile
 from leads.outbound import SENDERS
 from leads.services.talk_news import refresh
 
 MAX_FILE = 20 * 1024 * 1024  # bytes; as much as Telegram lets a bot have
 State = ChatFile.State
+ANY = "application/octet-stream"
 
 
 def fetch(pk, run):
@@ -76,3 +80,32 @@ def _kept(row, place, most):
         row.file.save("file", File(held), save=False)
         ChatFile.objects.filter(pk=row.pk).update(file=row.file.name, size=size)
     return State.KEPT, ""
+
+
+def keep_sent(message, upload):
+    """Lay down a file that goes with a message; a file whose row could not be written is taken away."""
+    name = line(upload.name.replace("\\", "/").rpartition("/")[2], 200) or "file"
+    row = SentFile(message=message, name=name, mime=line(upload.content_type, 100) or ANY, size=upload.size)
+    row.file.save("file", upload, save=False)
+    try:
+        row.save(force_insert=True)
+    except Exception:
+        row.file.storage.delete(row.file.name)
+        raise
+    return row
+
+
+def forget(person):
+    """Take away the files of somebody who is erased, theirs and ours; their rows go with what they hang on."""
+    theirs = ChatFile.objects.filter(line__conversation__person=person).exclude(file="")
+    ours = SentFile.objects.filter(message__person=person)
+    names = [*theirs.values_list("file", flat=True), *ours.values_list("file", flat=True)]
+    ours.delete()
+    storage = ChatFile._meta.get_field("file").storage
+    transaction.on_commit(lambda: [storage.delete(name) for name in names])
+
+
+def of_visitor(source, token):
+    """The file that a visitor of the chat was sent, by its message's token; None where there is none."""
+    sent = {"state": Message.State.SENT, "conversation__source": source, "conversation__channel": "chat"}
+    return SentFile.objects.filter(message__token=token, **{f"message__{n}": v for n, v in sent.items()}).first()

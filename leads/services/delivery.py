@@ -65,7 +65,9 @@ def deliver(pk, run):
 @transaction.atomic(durable=True)
 def _claim(pk, run):
     """The letter, now ``sending``; None when there is nothing to send. Opt-outs are asked here, under their lock."""
-    rows = Message.objects.select_for_update(of=["self"]).select_related("lead", "by", "conversation__source")
+    rows = Message.objects.select_for_update(of=["self"]).select_related(
+        "lead", "by", "conversation__source", "attachment"
+    )
     message = rows.filter(pk=pk).first()
     if message is None or message.state not in {State.QUEUED, State.SENDING}:
         run.done()

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 from django.utils import timezone
 
-from leads.models import ChatLine, Conversation, Message, Template
+from leads.models import ChatLine, Conversation, Message, SentFile, Template
 from leads.outbound import SMS
 from leads.services import letters, talks
+from leads.services.chat_files import limit
 
 LAST = 100  # messages shown
 PENDING = {"queued", "sending"}
@@ -34,6 +35,7 @@ class Bubble:
     reason: str = ""
     mark: str = ""  # sent, delivered, read
     message: Message | None = None
+    sent_file: SentFile | None = None
     is_new: bool = False
 
 
@@ -46,7 +48,7 @@ def of_lead(lead, user):
 def thread(conversation):
     """{"bubbles", "pending"} of the last messages."""
     lines = list(conversation.lines.prefetch_related("files").order_by("-at", "-pk")[:LAST])
-    sent = list(conversation.messages.select_related("by").order_by("-pk")[:LAST])
+    sent = list(conversation.messages.select_related("by", "attachment").order_by("-pk")[:LAST])
     unread = conversation.unread
     bubbles = [_line(line) for line in lines] + [_message(message) for message in sent]
     for line, bubble in zip(lines, bubbles, strict=False):
@@ -69,7 +71,7 @@ def _message(message):
     return Bubble(
         at=message.created_at, is_ours=True, text=message.text, author=str(message.by or ""), state=str(word),
         tone=TONES.get(state, ""), reason=message.reason_text if state in TONES else "", message=message,
-        mark=message.delivery or message.state,
+        mark=message.delivery or message.state, sent_file=getattr(message, "attachment", None),
     )  # fmt: skip
 
 
@@ -92,7 +94,8 @@ def composer(conversation):
     """What may be written: free text, or approved templates with their gaps."""
     why = talks.why_not(conversation)
     said = {"why_not": Message.WHY.get(why, ""), "closed": why, "max_text": talks.max_text(conversation)}
-    return said | {"templates": templates(conversation)}
+    files = conversation.channel in talks.WITH_FILES
+    return said | {"templates": templates(conversation), "takes_files": files, "max_file": limit(conversation.source)}
 
 
 def opening(source, lead, chosen=""):

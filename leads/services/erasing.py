@@ -2,6 +2,8 @@
 digest, so that an old list or a late letter does not make them anew."""
 
 from django.db import transaction
+from django.db.models import CharField, Value
+from django.db.models.functions import Cast, Concat
 
 from crm.core.models import AuditEntry
 from leads.models import (
@@ -18,7 +20,7 @@ from leads.models import (
     Submission,
     Tombstone,
 )
-from leads.services import letter_files, parts
+from leads.services import chat_files, letter_files, parts
 
 PERSON = {"name": "", "job_title": "", "city": "", "birthday": None, "sex": "", "preferences": "", "company": None}
 LEAD = {
@@ -38,7 +40,8 @@ def erase(person, *, by):
     Person.objects.filter(pk=person.pk).update(**PERSON)
     Lead.objects.filter(person=person).update(**LEAD)
     Interaction.objects.filter(person=person).update(text="", details={})
-    Message.objects.filter(person=person).update(to="", subject="", text="", html="")
+    chat_files.forget(person)
+    Message.objects.filter(person=person).update(to="", subject="", text="", html="", form={})
     receipts = Submission.objects.filter(person=person)
     parts.forget(receipts)
     receipts.filter(part="").update(body=b"")
@@ -47,7 +50,8 @@ def erase(person, *, by):
     CallNews.objects.filter(call__person=person).delete()
     Call.objects.filter(person=person).update(client="", name="", recording="", note="")
     ChatLine.objects.filter(conversation__person=person).delete()
-    Conversation.objects.filter(person=person).update(title="", details={})
+    nameless = Concat(Value("erased-"), Cast("pk", CharField()))  # the provider's id of a chat may be a phone
+    Conversation.objects.filter(person=person).update(title="", details={}, chat=nameless)
     PageView.objects.filter(person=person).update(person=None)
     AuditEntry.objects.create(user=by, action="person_erased", subject=str(person.pk), details={"signs": len(signs)})
     return len(signs)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models.functions import Now
+from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -17,12 +18,15 @@ from leads.models.messages import new_token
 from leads.outbound import SENDERS, SMS
 from leads.outbound.base import FAILED, LATER, SENT, UNSURE, Verdict
 from leads.outbound.vk import random_id
+from leads.services.chat_files import keep_sent, limit
 from leads.services.talk_news import refresh, task_mark
 from leads.services.tasks import finish
 from leads.services.timeline import record
 
 MAX_TEXT = 4000  # characters: every messenger takes so many
 MAX_SMS = 536  # eight parts of 67 characters
+MAX_CAPTION = 1000  # characters beside a file
+WITH_FILES = {"telegram", "whatsapp", "vk", "chat"}
 REPEATABLE = {"vk": timedelta(minutes=50)}  # what the provider tells as the same if said twice, and for how long
 STATES = {SENT: "sent", LATER: "queued", FAILED: "failed", UNSURE: "unsure"}
 
@@ -123,28 +127,44 @@ def greet(lead, source, *, text, template, dedup, since):
 
 
 @transaction.atomic
-def answer(conversation, *, text="", template="", values=(), by):
-    """Queue an answer and note it on the timeline; returns the Message. Raises ValidationError for what cannot go."""
+def answer(conversation, *, text="", template="", values=(), file=None, by):
+    """Queue an answer and note it on the timeline; returns the Message. Raises ValidationError for what cannot go.
+
+    ``file``: an uploaded file that goes with the text, or alone.
+    """
     conversation = Conversation.objects.select_related("lead", "source").get(pk=conversation.pk)
     form = _form(conversation, template, values)
     text = form.pop("text", "") or text.strip()
     if why := why_not(conversation, template=bool(form)):
         raise ValidationError(Message.WHY[why])
-    most = max_text(conversation)
-    if not text or len(text) > most:
-        raise ValidationError(_("Write something.") if not text else _("At most %d characters.") % most)
+    most = MAX_CAPTION if file else max_text(conversation)
+    if not (text or file) or len(text) > most:
+        raise ValidationError(_("At most %d characters.") % most if text else _("Write something."))
     if conversation.lead is None:
         raise ValidationError(_("This conversation has no card yet."))
-    message = _queue(conversation, text, by=by, form=form)
+    if file:
+        _check_file(conversation, file)
+    message = _queue(conversation, text, by=by, form=form, files=1 if file else 0)
+    if file:
+        keep_sent(message, file)
     _answered(conversation, by)
     return message
+
+
+def _check_file(conversation, file):
+    if conversation.channel not in WITH_FILES:
+        raise ValidationError(_("No files can be sent there."))
+    if (most := limit(conversation.source)) < file.size:
+        raise ValidationError(_("The file is larger than %s.") % filesizeformat(most))
+    if not file.size:
+        raise ValidationError(_("The file is empty."))
 
 
 def max_text(conversation):
     return MAX_SMS if conversation.channel == Conversation.Channel.SMS else MAX_TEXT
 
 
-def _queue(conversation, text, *, by=None, form=None, **more):
+def _queue(conversation, text, *, by=None, form=None, files=0, **more):
     """The Message row, its place on the timeline, and its job."""
     token, form = new_token(), form or {}
     if conversation.channel == Conversation.Channel.VK:
@@ -156,7 +176,7 @@ def _queue(conversation, text, *, by=None, form=None, **more):
     )  # fmt: skip
     if message.state == Message.State.QUEUED:
         enqueue("leads.deliver", message.pk)
-    facts = {"channel": conversation.channel, "conversation": conversation.pk}
+    facts = {"channel": conversation.channel, "conversation": conversation.pk} | ({"files": files} if files else {})
     record(conversation.lead, Kind.MESSAGE_OUT, by=by, text=message.text, message=message, **facts)
     Conversation.objects.filter(pk=conversation.pk).update(last_at=Now())
     return message
@@ -213,7 +233,10 @@ def hindrance(message):
 def attempt(message):
     """The Verdict of one attempt."""
     sender = SENDERS.get(message.conversation.source.adapter)
-    return sender.send(message) if sender else Verdict(FAILED, why="no_way")
+    try:
+        return sender.send(message) if sender else Verdict(FAILED, why="no_way")
+    except FileNotFoundError:  # nothing has been said yet: files are read first
+        return Verdict(FAILED, why="unbuildable")
 
 
 def settled(message, verdict):

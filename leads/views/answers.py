@@ -1,7 +1,7 @@
 """What a view answers after a change: the same for htmx and for a plain form."""
 
 from django.contrib import messages
-from django.http import FileResponse, HttpResponse
+from django.http import FileResponse, Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
@@ -16,6 +16,14 @@ def download(opened, name):
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"
     response["Cache-Control"] = "private, no-store"
     return response
+
+
+def downloaded(row, name=""):
+    """The file of a row, under its own name or this one; 404 where it has gone."""
+    try:
+        return download(row.file.open("rb"), name or row.name)
+    except FileNotFoundError:
+        raise Http404 from None
 
 
 def done(request, url, text="", *, level="success", **events):

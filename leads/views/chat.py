@@ -14,7 +14,8 @@ from django.views.decorators.http import require_GET, require_POST
 from crm.core.models import Organisation
 from leads.capture import chat, limits
 from leads.capture.base import Envelope, Refused, read_json
-from leads.services import chat_desk, receipt, sources
+from leads.services import chat_desk, chat_files, receipt, sources
+from leads.views import answers
 from leads.views.capture import ip_hash
 
 SAYS, ASKS = 40, 240  # a minute, of one visitor
@@ -107,6 +108,19 @@ def lines(request, key):
     told, cursor = chat_desk.lines(source, visitor, _cursor(request.GET.get("after", "")))
     body = {"lines": told, "after": f"{cursor[0]}-{cursor[1]}", "online": chat_desk.anybody_at_work()}
     return JsonResponse(body, headers={"Cache-Control": "no-store"})
+
+
+@login_not_required
+@require_GET
+def file(request, key, token):
+    """A file that a colleague sent to a visitor; whoever knows the message's token may have it."""
+    source = _source(key)
+    if refusal := _flooded(request, source, "file", SAYS):
+        return refusal
+    row = chat_files.of_visitor(source, token)
+    if row is None:
+        raise Http404
+    return answers.downloaded(row)
 
 
 def _cursor(text):

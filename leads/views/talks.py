@@ -4,7 +4,7 @@ import re
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from crm.core.fragments import part_of
 from crm.core.models import AuditEntry
-from leads.models import ChatFile, Conversation, Source
+from leads.models import ChatFile, Conversation, SentFile, Source
 from leads.outbound import SMS, telegram
 from leads.services import dialogue, talk_news, talks
 from leads.views import answers
@@ -60,7 +60,7 @@ def answer(request, pk, talk):
     try:
         talks.answer(
             current, text=request.POST.get("text", ""), template=request.POST.get("template", ""),
-            values=request.POST.getlist("value")[:20], by=request.user,
+            values=request.POST.getlist("value")[:20], file=request.FILES.get("file"), by=request.user,
         )  # fmt: skip
     except ValidationError as error:
         problem = error.messages[0]
@@ -117,8 +117,11 @@ def file(request, pk):
     """A file that a client sent: only ever downloaded, whatever it says it is."""
     rows = ChatFile.objects.filter(line__conversation__in=Conversation.objects.visible_to(request.user))
     row = get_object_or_404(rows, pk=pk, state=ChatFile.State.KEPT)
-    try:
-        opened = row.file.open("rb")
-    except FileNotFoundError:
-        raise Http404 from None
-    return answers.download(opened, row.name or f"{row.kind}-{row.pk}")
+    return answers.downloaded(row, row.name or f"{row.kind}-{row.pk}")
+
+
+@require_GET
+def sent_file(request, pk):
+    """A file that a colleague sent."""
+    rows = SentFile.objects.filter(message__conversation__in=Conversation.objects.visible_to(request.user))
+    return answers.downloaded(get_object_or_404(rows, pk=pk))

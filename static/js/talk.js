@@ -18,4 +18,21 @@ document.addEventListener("htmx:afterSettle", ({ detail }) => {
   if (detail.elt?.id === "talk" || (detail.elt?.id === "talk-thread" && (atEnd || sent))) toEnd();
 });
 
+// A file beside (or instead of) the text: its name stands where "Attach a file" stood.
+function attached(input) {
+  const file = input.files[0];
+  const name = input.closest("label").querySelector("[data-file-name]");
+  name.textContent = file ? file.name : name.dataset.none;
+  input.setCustomValidity(file && file.size > Number(input.dataset.most) ? input.dataset.large : "");
+  input.reportValidity();
+  if (input.form.elements.text) input.form.elements.text.required = !file;
+}
+document.addEventListener("change", ({ target }) => {
+  if (target.matches?.("[data-attach]")) attached(target);
+});
+document.addEventListener("reset", ({ target }) => {
+  const input = target.querySelector("[data-attach]");
+  if (input) setTimeout(() => attached(input));
+});
+
 toEnd();

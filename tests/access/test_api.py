@@ -102,6 +102,18 @@ def test_parameters_that_do_not_exist_or_fit_are_refused(api, admin, places, que
     assert answer.status_code == 400, answer.content
 
 
+def test_what_a_database_cannot_keep_is_left_out(api, admin, places):
+    client = api(admin)
+    for query in ("q=%00", "source=%00", "email=%00@x.test", "phone=%00"):
+        assert client.get(f"/leads?{query}").json()["items"] == [], query
+    lead = client.post("/leads", {"name": "Ан\0на", "phone": "+79990000001", "need": "а\0б"}).json()
+    deal = client.post("/deals", {"lead": lead["id"], "title": "Ок\0на"}).json()
+    assert (lead["name"], lead["fields"]["need"], deal["title"]) == ("Анна", "аб", "Окна")
+    assert client.patch(f"/leads/{lead['id']}", {"tags": ["a\0b"], "city": "Тверь\0"}).json()["tags"] == ["ab"]
+    note = client.post(f"/leads/{lead['id']}/interactions", {"kind": "note", "text": "\0"})
+    assert note.status_code == 422
+
+
 def test_a_lead_is_made_once_under_a_key_and_handed_out(api, admin, rep, places):
     client, data = api(admin), {"name": "иван петров", "phone": "8 (912) 345-67-89", "city": "г. Казань"}
     made = client.post("/leads", data, **{"Idempotency-Key": "k1"})

@@ -23,6 +23,7 @@ from leads.models import (
     Merge,
     Message,
     PageView,
+    SentFile,
     Task,
     Template,
 )
@@ -100,7 +101,13 @@ def _talk(mark, lead, source):
     line = ChatLine.objects.create(conversation=talk, provider_id=mark, text=mark, at=timezone.now())
     file = ChatFile(line=line, kind="document", ref=mark, name=f"{mark}.txt", state="kept")
     file.file.save("x", ContentFile(mark.encode()))
-    return {"talk": talk.pk, "chat_file": file.pk}
+    message = Message.objects.create(
+        kind="talk", channel="telegram", lead=lead, person=lead.person, sender="a", to=mark, subject="", text=mark,
+        state="sent", conversation=talk,
+    )  # fmt: skip
+    sent = SentFile(message=message, name=f"{mark}.pdf", mime="application/pdf", size=len(mark))
+    sent.file.save("x", ContentFile(mark.encode()))
+    return {"talk": talk.pk, "chat_file": file.pk, "sent_file": sent.pk}
 
 
 def _letter(mark, lead, source):

@@ -1,6 +1,8 @@
 """A stand-in for Telegram, WhatsApp, VK, SMS.ru and Twilio on this machine: speaks their protocols, remembers what it was told."""
 
 import contextlib
+import email
+import email.policy
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -39,6 +41,22 @@ def running():
         desk.close()
 
 
+def _form(kind, raw):
+    """A posted form: texts, and of a file (name, type, bytes)."""
+    said = email.message_from_bytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + raw, policy=email.policy.HTTP)
+    found = {}
+    for part in said.iter_parts():
+        content, name = part.get_payload(decode=True), part.get_param("name", header="content-disposition")
+        file = part.get_filename()
+        found[name] = (file, part.get_content_type(), content) if file else content.decode()
+    return found
+
+
+def _sms_ru(to, number):
+    one = {"status": "OK", "status_code": 100, "sms_id": f"000000-{number}"}
+    return {"status": "OK", "status_code": 100, "sms": {to: one}, "balance": 10.5}
+
+
 class _Handler(BaseHTTPRequestHandler):
     desk = None
     protocol_version = "HTTP/1.1"
@@ -60,7 +78,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         kind = self.headers.get("Content-Type", "")
-        body = json.loads(raw) if "json" in kind else {n: v[0] for n, v in parse_qs(raw.decode()).items()}
+        if "multipart" in kind:
+            body = _form(kind, raw)
+        else:
+            body = json.loads(raw) if "json" in kind else {n: v[0] for n, v in parse_qs(raw.decode()).items()}
         self.desk.headers.append(dict(self.headers))
         self.desk.told.append((self.path, body))
         if self.desk.answers:
@@ -75,19 +96,25 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _usual(self, path, body):
         number = len(self.desk.told)
-        if path.endswith("/getFile"):
-            return {"ok": True, "result": {"file_id": body["file_id"], "file_path": "documents/file_1.pdf"}}
+        usual = {
+            "/media": lambda: {"id": f"M{number}"},
+            "docs.getMessagesUploadServer": lambda: {"response": {"upload_url": f"{self.desk.url}/upload?act=doc"}},
+            "/upload": lambda: {"file": "ticket"},
+            "docs.save": lambda: {"response": {"type": "doc", "doc": {"id": 7, "owner_id": -5}}},
+            "/getFile": lambda: {
+                "ok": True,
+                "result": {"file_id": body["file_id"], "file_path": "documents/file_1.pdf"},
+            },
+            "users.get": lambda: {"response": [{"id": 88, "first_name": "Иван", "last_name": "Вкшин"}]},
+            "messages.send": lambda: {"response": number},
+            "/sms/send": lambda: _sms_ru(body["to"], number),
+            "/Messages.json": lambda: {"sid": f"SM{number:032d}", "status": "queued"},
+        }
+        for end, answer in usual.items():
+            if path.endswith(end):
+                return answer()
         if "/bot" in path:
             return {"ok": True, "result": {"message_id": number}}
-        if path.endswith("users.get"):
-            return {"response": [{"id": 88, "first_name": "Иван", "last_name": "Вкшин"}]}
-        if "messages.send" in path:
-            return {"response": number}
-        if path.endswith("/sms/send"):
-            one = {"status": "OK", "status_code": 100, "sms_id": f"000000-{number}"}
-            return {"status": "OK", "status_code": 100, "sms": {body["to"]: one}, "balance": 10.5}
-        if path.endswith("/Messages.json"):
-            return {"sid": f"SM{number:032d}", "status": "queued"}
         return {"messaging_product": "whatsapp", "messages": [{"id": f"wamid.{number}"}]}
 
     def _say(self, status, body, headers=None):

@@ -2,7 +2,7 @@
 const list = document.getElementById("lines");
 const line = (id) => list.querySelector(`[data-id="${CSS.escape(id)}"]`);
 
-export function draw({ id, ours, text, at, by }, waiting = false) {
+export function draw({ id, ours, text, at, by, file }, waiting = false) {
   const before = line(id);
   if (before) return before.removeAttribute("data-waiting");
   const item = document.createElement("li");
@@ -13,7 +13,17 @@ export function draw({ id, ours, text, at, by }, waiting = false) {
   said.textContent = text;
   const when = document.createElement("time");
   when.textContent = [by, new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })].filter(Boolean).join(" · ");
-  item.append(said, when);
+  if (text) item.append(said);
+  if (file) {
+    const link = document.createElement("a");
+    link.textContent = file.name;
+    link.href = file.url;
+    link.download = "";
+    const line = document.createElement("p");
+    line.append("📎 ", link);
+    item.append(line);
+  }
+  item.append(when);
   list.append(item);
   const log = list.parentElement;
   log.scrollTop = log.scrollHeight;
