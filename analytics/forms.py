@@ -81,6 +81,10 @@ class ReportForm(forms.Form):
         offer(self.fields["origin"], Origin.objects.filter(same_as=None))
 
     @property
+    def rare_fields(self):
+        return [field for field in self.visible_fields() if field.name in self.RARE]
+
+    @property
     def rare_given(self):
         """Whether what is folded away says something that must be seen."""
         told = {name: self[name].value() for name in ("period", "touch", "as_of") if name in self.fields}

@@ -15,6 +15,7 @@ class Tile:
     cell: Cell
     before: object
     delta: float | None  # share of the period before; None: nothing to compare with
+    hint: str = ""  # which of them it counts
 
 
 def _numbers(scope):
@@ -32,15 +33,14 @@ def tiles(scope, query):
     now, then = _numbers(scope), _numbers(scope.before())
     money, deals = "money", "manager_deals"
     plan = [
-        (_("New leads"), "number", "new", "new_leads", {}),
-        (_("Converted"), "number", "converted", "source", {"measure": "converted"}),
-        (_("Won deals"), "number", "won", deals, {"measure": "won"}),
-        (_("Won sum"), money, "money", deals, {"measure": "won"}),
+        (_("New leads"), "number", "new", "new_leads", {}, ""),
+        (_("Converted"), "number", "converted", "source", {"measure": "converted"}, _("of these leads, by now")),
+        (_("Won deals"), "number", "won", deals, {"measure": "won"}, _("closed in this period")),
+        (_("Won sum"), money, "money", deals, {"measure": "won"}, _("closed in this period")),
     ]
     made = []
-    for label, kind, key, cell, args in plan:
+    for label, kind, key, cell, args, hint in plan:
         table = Table("", [Column(label, kind)], [[Cell(now[key], cell, args)]]).linked(query)
-        made.append(
-            Tile(label, table.rows[0][0], then[key], ratio(float(now[key]) - float(then[key]), float(then[key])))
-        )
+        delta = ratio(float(now[key]) - float(then[key]), float(then[key]))
+        made.append(Tile(label, table.rows[0][0], then[key], delta, hint))
     return made

@@ -5,14 +5,22 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
+NAMES = {"text", "day", "month"}
+DIGITS = {"money": (1, 2), "percent": (100, 1), "days": (1, 1)}  # kind → written times so much, with so many digits
+
 
 @dataclass(frozen=True)
 class Column:
-    """``kind``: text, number, money, percent, duration (seconds), days."""
+    """``kind``: text, day or month (a date), number, money, percent, duration (seconds), days."""
 
     name: str
     kind: str = "number"
     hint: str = ""
+
+    @property
+    def names(self):
+        """Whether it says what a line is about, and not how much."""
+        return self.kind in NAMES
 
 
 @dataclass
@@ -24,7 +32,12 @@ class Cell:
     args: dict = field(default_factory=dict)
     kind: str = "number"
     label: str = ""  # the column's name: narrow screens show rows as cards
+    exact: bool = False  # written to the last digit, as some other of its column must be
     url: str = ""
+
+    @property
+    def names(self):
+        return self.kind in NAMES
 
 
 @dataclass
@@ -55,22 +68,34 @@ class Table:
         for place, column in enumerate(self.columns):
             up, down = str(place), f"-{place}"
             state = {up: "ascending", down: "descending"}.get(self.order, "")
-            first, second = (up, down) if column.kind == "text" else (down, up)
+            first, second = (up, down) if column.names else (down, up)
             found.append((column, (second if self.order == first else first) if self.sortable else "", state))
         return found
 
     def linked(self, query):
         """Give each cell that has rows its address; ``query``: the report's own parameters."""
-        own, addresses = urlencode(query), {}
-        for row in [*self.rows, *([self.total] if self.total else [])]:
-            for cell, column in zip(row, self.columns, strict=True):
-                cell.kind, cell.label = column.kind, column.name
+        own, addresses, lines = urlencode(query), {}, [*self.rows, *([self.total] if self.total else [])]
+        exact = [
+            any(_is_broken(row[place].value, column.kind) for row in lines) for place, column in enumerate(self.columns)
+        ]
+        for row in lines:
+            for cell, column, broken in zip(row, self.columns, exact, strict=True):
+                cell.kind, cell.label, cell.exact = column.kind, column.name, broken
                 if cell.cell and cell.value:
                     if cell.cell not in addresses:
                         addresses[cell.cell] = reverse("analytics:rows", args=[cell.cell])
                     args = urlencode({name: value for name, value in cell.args.items() if value is not None})
                     cell.url = f"{addresses[cell.cell]}?{'&'.join(filter(None, (own, args)))}"
         return self
+
+
+def _is_broken(value, kind):
+    """Whether the value is written with digits behind the point: kopecks, tenths of a percent or of a day."""
+    if value is None or kind not in DIGITS:
+        return False
+    times, digits = DIGITS[kind]
+    shown = round(value * times, digits)
+    return shown != int(shown)
 
 
 def ratio(part, whole):

@@ -15,6 +15,7 @@ from analytics.charts import bars
 from analytics.forms import ReportForm
 from analytics.overview import tiles
 from analytics.reports import flow, funnel, managers, sources
+from analytics.templatetags.reports import words
 from crm.core import exports
 from crm.core.fragments import part_of
 from crm.core.models import AuditEntry
@@ -27,8 +28,11 @@ REPORTS = {  # key → (name, what makes the table, default period, parameters t
     "pipeline": (gettext_lazy("Pipeline"), flow.pipeline_table, "90", ["team", "owner", "origin"]),
     "forecast": (gettext_lazy("Forecast"), flow.forecast_table, "next", ["team", "owner"]),
 }
-MONEY_CHARTS = {"managers", "pipeline", "forecast"}
+MONEY_CHARTS = {"pipeline", "forecast"}
+CHARTED = {"funnel": 1, "sources": 1, "leads": 1, "pipeline": 2, "forecast": 3}  # the column that the bars show
 PAGE = 100  # rows behind a number, at once
+AT_MOST = 40  # bars of a chart
+LEADING, WON_SUM = 10, 7  # how many leaders are shown, and by which column of the managers
 
 
 def _tabs(current):
@@ -68,14 +72,20 @@ def funnel_panel(request):
 
 def _new_leads_chart(scope, query):
     table = flow.new_leads_table(scope).linked(query)
-    return bars([(row[0].value, row[1].value, row[1].url) for row in table.rows])
+    return bars([(words(row[0]), row[1].value, row[1].url) for row in table.rows])
 
 
 def _chart(report, table):
     """Bars of the report's leading column, each opening its rows; None for an empty table."""
-    column = {"funnel": 1, "sources": 1, "managers": 7, "leads": 1, "pipeline": 2, "forecast": 3}[report]
-    points = [(row[0].value, row[column].value or 0, row[column].url) for row in table.rows[:40]]
+    column = CHARTED[report]
+    points = [(words(row[0]), row[column].value or 0, row[column].url) for row in table.rows[:AT_MOST]]
     return bars(points, labels_at_most=10) if any(value for _l, value, _u in points) else None
+
+
+def _leaders(table):
+    """The lines with the greatest won sums, the first ten: of three hundred people a chart would show nothing."""
+    having = [row for row in table.rows if row[WON_SUM].value]
+    return [(row[0], row[WON_SUM]) for row in sorted(having, key=lambda row: -row[WON_SUM].value)[:LEADING]]
 
 
 @require_safe
@@ -91,7 +101,9 @@ def report(request, key):
         return _file(request, key, table)
     context |= {
         "table": table,
-        "chart": _chart(key, table),
+        "chart": _chart(key, table) if key in CHARTED else None,
+        "charted": table.columns[CHARTED[key]].name if key in CHARTED else "",
+        "leaders": _leaders(table) if key == "managers" else [],
         "query": urlencode(form.query | ({"sort": table.order} if table.order else {})),
     }
     context["chart_is_money"] = key in MONEY_CHARTS

@@ -167,6 +167,16 @@ def _is_surname(word):
 LOOK = "font: 15px/1.5 Arial, Helvetica, sans-serif; color: #1c1b19"
 
 
+# How a letter without looks of its own is shown: in the theme of the page around it, on its ground.
+PLAIN_LOOK = "<style>:root{color-scheme:light dark}body{color:light-dark(#1c1b19,#e9e7e2)!important}a{color:light-dark(#4b45c6,#a9a5ff)}</style>"
+
+
+def frame_length(text):
+    """How high a frame the text wants: "short", "middle" or "long". Nothing may be measured within the frame."""
+    lines = sum(1 + len(line) // 90 for line in text.splitlines())
+    return "short" if lines <= 7 else "middle" if lines <= 16 else "long"
+
+
 # --- What is sent ----------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Composed:

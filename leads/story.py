@@ -5,14 +5,14 @@ every language and need no grammatical gender.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from itertools import groupby
 
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_lazy
 
-from crm.core.templatetags.ui import clock, long_day, num, phone
+from crm.core.templatetags.ui import clock, day, long_day, money, num, phone
 from leads.models import (
     Assignment,
     Band,
@@ -119,7 +119,6 @@ TASK_ENDS = {  # why a task was closed without being done
     "won": gettext_lazy("not needed any more: the deal is won"),
     "lost": gettext_lazy("not needed any more: the deal is lost"),
 }
-SUMS = {"budget", "amount", "company_size"}
 SHOWN_FIELDS = 30  # of one enquiry
 
 
@@ -323,9 +322,27 @@ def _label(name):
 
 def said(name, value):
     """A field's kept value as people read it."""
-    if value in (None, ""):
+    word = WORDS.get(name)
+    return word(value) if word and value not in (None, "") else value
+
+
+def _day(value):
+    """A date, or what is kept of one in JSON."""
+    try:
+        return day(date.fromisoformat(str(value)))
+    except ValueError:
         return value
-    return num(value) if name in SUMS else phone(value) if name == "phone" else value
+
+
+def _contacts(value):
+    """Addresses and numbers of a list, each as it is read."""
+    return ", ".join(phone(one) for one in value.split(", ")) if isinstance(value, str) else value
+
+
+WORDS = {
+    "budget": money, "amount": num, "company_size": num, "phone": phone, "contacts": _contacts,
+    "decision_date": _day, "birthday": _day,
+}  # fmt: skip
 
 
 def _edited(entry, details, names):

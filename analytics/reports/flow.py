@@ -5,7 +5,6 @@ from decimal import Decimal
 
 from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import TruncDay, TruncMonth, TruncWeek
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from analytics.reports.funnel import pipeline_of
@@ -67,13 +66,10 @@ def new_leads(scope):
 
 
 def new_leads_table(scope):
-    columns = [Column(_("Period"), "text"), Column(_("New leads")), Column(_("Converted by now"))]
-    form = "F Y" if step_of(scope) == "month" else "SHORT_DATE_FORMAT"
+    kind = "month" if step_of(scope) == "month" else "day"
+    columns = [Column(_("Period"), kind), Column(_("New leads")), Column(_("Converted by now"))]
     found = new_leads(scope)
-    rows = [
-        [Cell(date_format(day, form)), Cell(n, "new_leads", {"day": day.isoformat()}), Cell(done)]
-        for day, n, done in found
-    ]
+    rows = [[Cell(day), Cell(n, "new_leads", {"day": day.isoformat()}), Cell(done)] for day, n, done in found]
     total = [Cell(_("Total")), Cell(sum(row[1] for row in found), "new_leads"), Cell(sum(row[2] for row in found))]
     return Table(_("New leads"), columns, rows, total)
 
@@ -146,11 +142,11 @@ def forecast(scope):
 def forecast_table(scope):
     found = forecast(scope)
     columns = [
-        Column(_("Month"), "text"), Column(_("Deals")), Column(_("Sum"), "money"),
+        Column(_("Month"), "month"), Column(_("Deals")), Column(_("Sum"), "money"),
         Column(_("Expected"), "money", _("Σ amount × probability of the stage")),
     ]  # fmt: skip
     rows = [
-        [Cell(date_format(day, "F Y")), Cell(n, "forecast", {"month": day.isoformat()}),
+        [Cell(day), Cell(n, "forecast", {"month": day.isoformat()}),
          Cell(money, "forecast", {"month": day.isoformat()}), Cell(weighted, "forecast", {"month": day.isoformat()})]
         for day, n, money, weighted in found
     ]  # fmt: skip

@@ -97,7 +97,7 @@ def numbers(scope):
 
 def table(scope):
     found = numbers(scope)
-    rows = [_row(str(person), person.pk, n) for person, n in sorted(found.items(), key=lambda item: str(item[0]))]
+    rows = [_row(person, n) for person, n in sorted(found.items(), key=lambda item: str(item[0]))]
     notes = [
         _(
             "Reaction is clock time from the enquiry to the first answer; cycle is from the deal's opening to its winning."
@@ -123,13 +123,13 @@ def _columns():
     ]
 
 
-def _row(name, owner, n):
-    leads, deals = n["leads"], n["deals"]
+def _row(person, n):
+    owner, leads, deals = person.pk, n["leads"], n["deals"]
     new, converted = leads.get("n_new", 0), leads.get("n_converted", 0)
     won, closed, money = deals.get("n_won", 0), deals.get("n_closed", 0), deals.get("money") or 0
     cycle = deals.get("cycle")
     return [
-        Cell(name),
+        Cell(str(person)),
         Cell(new, "manager_leads", {"of": owner, "measure": "new"}),
         Cell(leads.get("reaction"), "manager_leads", {"of": owner, "measure": "answered"}),
         Cell(n["touches"], "manager_touches", {"of": owner}),
@@ -137,7 +137,7 @@ def _row(name, owner, n):
         Cell(ratio(converted, new)),
         Cell(won, "manager_deals", {"of": owner, "measure": "won"}),
         Cell(money, "manager_deals", {"of": owner, "measure": "won"}),
-        Cell(money / won if won else None),
+        Cell(round(money / won) if won else None),
         Cell(ratio(won, closed), "manager_deals", {"of": owner, "measure": "closed"}),
         Cell(cycle / 86400 if cycle is not None else None, "manager_deals", {"of": owner, "measure": "won"}),
         Cell(n["overdue"], "manager_tasks", {"of": owner}),

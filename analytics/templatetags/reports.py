@@ -14,16 +14,27 @@ def days(value):
     return _("%(days)s d") % {"days": ui.num(round(value, 1))}
 
 
-WORDS = {"percent": ui.percent, "duration": ui.duration, "number": ui.num, "days": days}
+def days_exact(value):
+    return _("%(days)s d") % {"days": ui.tenths(value)}
+
+
+WORDS = {
+    "day": ui.day, "month": ui.month, "percent": ui.percent, "duration": ui.duration, "number": ui.num, "days": days,
+}  # fmt: skip
+EXACT = {"percent": ui.percent_exact, "days": days_exact}
+
+
+def words(cell, currency=""):
+    """A cell of a report as people read it."""
+    if cell.value is None:
+        return ui.NOTHING
+    if cell.kind == "money":
+        return (ui.money_exact if cell.exact else ui.money)(cell.value, currency)
+    return ((EXACT.get(cell.kind) if cell.exact else None) or WORDS.get(cell.kind, str))(cell.value)
 
 
 @register.simple_tag
 def figure(cell, currency):
     """A cell of a report in words; it opens its rows. A report has a hundred of them."""
-    if cell.value is None:
-        text = ui.NOTHING
-    elif cell.kind == "money":
-        text = ui.money(cell.value, currency)
-    else:
-        text = WORDS.get(cell.kind, str)(cell.value)
+    text = words(cell, currency)
     return format_html('<a href="{}">{}</a>', cell.url, text) if cell.url else conditional_escape(text)

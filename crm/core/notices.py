@@ -39,6 +39,8 @@ TARGETS = {
     "talk": ["talk"],
     "unassigned": ["waiting"],
     "task": ["my-day"],
+    "import": ["import"],
+    "import_undone": ["import"],
 }
 # Kinds that only make open pages read themselves anew: nobody is told anything.
 SILENT = {"talk"}

@@ -1,12 +1,11 @@
 """Template tags of deals."""
 
 from django import template
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from crm.core.templatetags.ui import kept, short_date
+from crm.core.templatetags.ui import full_date, kept, short_date
 
 register = template.Library()
 
@@ -23,5 +22,5 @@ def _closes(day, passed):
     text = pgettext("expected close", "by %(day)s") % {"day": short}
     if passed:
         text = _("close date passed:") + f" {short}"
-    title = _("Expected close") + f": {date_format(day, 'DATE_FORMAT')}"
+    title = _("Expected close") + f": {full_date(day)}"
     return format_html('<span class="small nowrap {}" title="{}">{}</span>', tone, title, text)

@@ -5,6 +5,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from crm.core.models import Reason, Stage, User
+from leads.forms.card import ColleagueField, at_hand
 from leads.models import BulkRun
 
 Action = BulkRun.Action
@@ -14,7 +15,9 @@ AT_MOST = 1000
 class BulkForm(forms.Form):
     """The one question that an action asks: to whom, which stage, which tag, why."""
 
-    owner = forms.ModelChoiceField(User.objects.none(), label=gettext_lazy("New owner"))
+    owner = ColleagueField(
+        User.objects.none(), label=gettext_lazy("New owner"), widget=forms.RadioSelect, empty_label=None
+    )
     stage = forms.ModelChoiceField(Stage.objects.none(), label=gettext_lazy("Stage"))
     tag = forms.CharField(label=gettext_lazy("Tag"), max_length=40)
     reason = forms.ModelChoiceField(Reason.objects.none(), label=gettext_lazy("Reason"))
@@ -27,13 +30,14 @@ class BulkForm(forms.Form):
         for name in set(self.fields) - set(self.ASKED[self.action]):
             del self.fields[name]
         choices = {
-            "owner": User.objects.owners_for(user),
+            "owner": at_hand(User.objects.owners_for(user)),
             "stage": Stage.objects.filter(pipeline__kind="lead", pipeline__is_active=True),
             "reason": Reason.objects.filter(kind="lead", is_active=True),
         }
         for name in set(choices) & set(self.fields):
             self.fields[name].queryset = choices[name]
-        next(iter(self.fields.values())).widget.attrs["autofocus"] = True
+        if "owner" not in self.fields:  # the field that finds a colleague takes it
+            next(iter(self.fields.values())).widget.attrs["autofocus"] = True
 
     @property
     def title(self):

@@ -230,6 +230,14 @@ class ColleagueField(forms.ModelChoiceField):
         return " · ".join(part for part in [*parts, _("away now") if user.is_away else ""] if part)
 
 
+def at_hand(people):
+    """Colleagues to choose among, with what decides the choice."""
+    opened = Lead.objects.open().filter(owner=OuterRef("pk")).order_by().values("owner")
+    away = Absence.objects.filter(user=OuterRef("pk"), starts_at__lte=timezone.now(), ends_at__gt=timezone.now())
+    counted = Coalesce(Subquery(opened.annotate(n=Count("pk")).values("n")), 0)
+    return people.select_related("team").annotate(open_leads=counted, is_away=Exists(away))
+
+
 class OwnerForm(forms.Form):
     owner = ColleagueField(
         User.objects.none(), label=gettext_lazy("New owner"), widget=forms.RadioSelect, empty_label=None
@@ -237,12 +245,7 @@ class OwnerForm(forms.Form):
 
     def __init__(self, *args, user, lead, **kwargs):
         super().__init__(*args, **kwargs)
-        people = User.objects.owners_for(user).exclude(pk=lead.owner_id).select_related("team")
-        opened = Lead.objects.open().filter(owner=OuterRef("pk")).order_by().values("owner")
-        away = Absence.objects.filter(user=OuterRef("pk"), starts_at__lte=timezone.now(), ends_at__gt=timezone.now())
-        self.fields["owner"].queryset = people.annotate(
-            open_leads=Coalesce(Subquery(opened.annotate(n=Count("pk")).values("n")), 0), is_away=Exists(away)
-        )
+        self.fields["owner"].queryset = at_hand(User.objects.owners_for(user).exclude(pk=lead.owner_id))
 
 
 class RejectForm(forms.Form):

@@ -62,5 +62,5 @@ def _tasks(user, now):
     midnight = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     due = Task.objects.filter(assignee=user, done_at=None, due_at__lt=midnight).order_by("due_at")
     lead = [f"lead__{name}" for name in ("name", "phone", "email", "company_name", "score", "band", "owner")]
-    rows = due.select_related("lead").only("kind", "title", "due_at", *lead)[:LOOKED_AT]
+    rows = due.select_related("lead").only("kind", "title", "due_at", "person", "deal_ref", *lead)[:LOOKED_AT]
     return named(list(rows), user)

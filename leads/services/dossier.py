@@ -4,12 +4,12 @@ import secrets
 from dataclasses import dataclass
 
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.text import capfirst
 
 from crm.core.columns import NAMES, but
 from crm.core.funnel import available
 from crm.core.models import Stage, User
+from crm.core.templatetags.ui import day
 from leads.models import Lead, Suppression
 from leads.services import dialling, waiting
 from leads.story import LABELS
@@ -37,7 +37,7 @@ class Fact:
 
 def fact(lead, name):
     value = getattr(lead, name)
-    text = date_format(value, "DATE_FORMAT") if name == "decision_date" and value else value
+    text = day(value) if name == "decision_date" and value else value
     return Fact(name, capfirst(LABELS[name]), value, "" if text is None else text)
 
 

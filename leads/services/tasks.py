@@ -10,18 +10,24 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.core.notices import notify
-from leads.models import Kind, Lead, Task
+from leads.models import Kind, Lead, Person, Task
 from leads.services.timeline import record
 
 FARTHEST = timedelta(days=3660)  # a due time ten years off is a slip of the hand
 
 
 def named(rows, user):
-    """The tasks, each with ``subject``: its lead where ``user`` may see it, else None; one's own leads one always sees."""
+    """The tasks, each with ``subject``: its lead where ``user`` may see it, else None; one's own leads one always sees.
+
+    ``client``: the person of a task that has no lead, where ``user`` may see them, else None.
+    """
     others = {task.lead_id for task in rows if task.lead and task.lead.owner_id != user.pk}
     seen = set(Lead.objects.visible_to(user).filter(pk__in=others).values_list("pk", flat=True)) if others else set()
+    clients = {task.person_id for task in rows if not task.lead_id}
+    known = Person.objects.visible_to(user).in_bulk(clients) if clients else {}
     for task in rows:
         task.subject = task.lead if task.lead and (task.lead_id not in others or task.lead_id in seen) else None
+        task.client = None if task.lead_id else known.get(task.person_id)
     return rows
 
 

@@ -18,6 +18,7 @@ from leads.models import Import, ImportRow, Lead
 from leads.services import uploads
 from leads.services.import_diff import label
 from leads.services.intake import pseudo_source
+from leads.story import said
 from leads.views.answers import away
 
 LAST = 50
@@ -107,7 +108,7 @@ def _diff(user, found):
 
 def _told(row, seen):
     mine = row["lead"] in seen
-    changes = [(label(field), old if mine else "", new) for field, old, new in row["changes"]]
+    changes = [(label(field), said(field, old) if mine else "", said(field, new)) for field, old, new in row["changes"]]
     lead = row["lead"] if mine else None
     return row | {"lead": lead, "changes": changes, "reason": REASONS.get(row["reason"], row["reason"])}
 

@@ -14,6 +14,7 @@ from crm.core.fragments import part_of
 from leads import imap
 from leads.capture.imap import folders
 from leads.capture.letter_html import has_pictures, with_pictures_of
+from leads.letters import PLAIN_LOOK, frame_length
 from leads.models import IncomingLetter, Lead, LetterFile, MailFolder, Source
 from leads.services import mailboxes
 from leads.views import answers
@@ -38,6 +39,7 @@ def letter(request, pk):
         "letter": row,
         "files": row.files.order_by("position"),
         "pictures": request.GET.get("pictures") == "1",
+        "length": frame_length(row.text),
         "has_pictures": has_pictures(row.html),
         "can_answer": row.lead_id and Lead.objects.editable_by(request.user).filter(pk=row.lead_id).exists(),
     }
@@ -49,7 +51,8 @@ def letter(request, pk):
 def body(request, pk):
     """The letter alone; pictures from elsewhere only when the reader asks for them."""
     row = _letter(request, pk)
-    page = with_pictures_of(row.html, _inline(row)) if row.html else f"<pre>{escape(row.text)}</pre>"
+    plain = f"{PLAIN_LOOK}<pre>{escape(row.text)}</pre>"
+    page = with_pictures_of(row.html, _inline(row)) if row.html else plain
     response = HttpResponse(f'<!doctype html><meta charset="utf-8"><title></title><style>{LOOK}</style>{page}')
     remote = " https: http:" if request.GET.get("pictures") == "1" else ""
     response["Content-Security-Policy"] = (

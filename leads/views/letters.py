@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from crm.core.fragments import part_of
 from leads.forms.letters import LetterForm, MailboxFilter
-from leads.letters import compose
+from leads.letters import PLAIN_LOOK, compose, frame_length
 from leads.models import Lead, Message, Template
 from leads.services import letters, optouts
 from leads.views import answers
@@ -137,6 +137,7 @@ def message(request, pk):
     row = _message(request, pk, "lead", "by", "template")
     hits = list(row.engagements.select_related("link").order_by("-pk")[:100])
     context = {"message": row, "hits": hits, "links": row.links.order_by("position")}
+    context["length"] = frame_length(row.text)
     return render(request, "leads/mailbox_message.html", context)
 
 
@@ -146,7 +147,8 @@ def message(request, pk):
 def body(request, pk):
     """The letter's HTML as it was sent, but for the pixel and the counted links: reading it here is no open."""
     row = _message(request, pk)
-    return HttpResponse(compose(row.text).html, headers={"Cache-Control": "no-store"})
+    page = compose(row.text).html.replace("<body", f"{PLAIN_LOOK}<body", 1)
+    return HttpResponse(page, headers={"Cache-Control": "no-store"})
 
 
 @require_POST

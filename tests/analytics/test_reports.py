@@ -2,11 +2,12 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from analytics import cells, recount
 from analytics.reports import flow, funnel, managers, sources
 from analytics.scope import Scope
+from analytics.templatetags.reports import words
 from crm.core.models import Organisation, Reason, Stage
 from deals.services import funnel as deal_funnel
 from leads.models import Origin
@@ -206,3 +207,30 @@ def test_lines_stand_by_the_column_that_the_reader_chose_and_files_hold_them_so(
     for nonsense in ("?sort=99", "?sort=--1", "?sort=x", "?sort=٣", "?sort=-", "?sort=01", f"?sort={'1' * 5000}"):
         assert lines(nonsense)[0] == names
     assert "aria-sort" not in signed_in(admin).get("/reports/funnel/?sort=1").content.decode()
+
+
+def test_the_managers_page_begins_with_the_greatest_sums(signed_in, admin, rep, colleague, funnels):
+    for owner, amount in ((rep, 100), (colleague, 300)):
+        deal_funnel.win(DealFactory(owner=owner, amount=Decimal(amount)), by=admin)
+    page = signed_in(admin).get("/reports/managers/")
+    assert [(name.value, sum_.value) for name, sum_ in page.context["leaders"]] == [
+        (str(colleague), 300), (str(rep), 100),
+    ]  # fmt: skip
+
+
+def test_the_digits_of_a_column_stand_under_each_other(admin, funnels):
+    for stage, amount in zip(Stage.objects.filter(pipeline=funnels[1])[:2], ("10.50", "1000"), strict=True):
+        DealFactory(stage=stage, pipeline=funnels[1], amount=Decimal(amount))
+    table = flow.pipeline_table(scope_of(admin)).linked({})
+    with translation.override("en"):
+        assert [words(row[2], "EUR") for row in table.rows[:2]] == ["€10.50", "€1,000.00"]
+        assert [words(row[1]) for row in table.rows[:2]] == ["1", "1"]
+
+
+def test_days_of_a_report_are_said_as_elsewhere_and_stay_dates_in_files(signed_in, admin, funnels):
+    client, query = signed_in(admin), "?start=2025-03-01&end=2025-03-02"
+    with translation.override("en"):
+        table = client.get(f"/reports/leads/{query}").context["table"]
+        assert [words(row[0]) for row in [*table.rows, table.total]] == ["Mar 1, 2025", "Mar 2, 2025", "Total"]
+    body = b"".join(client.get(f"/reports/leads/{query}&format=csv").streaming_content).decode("utf-8-sig")
+    assert [line.split(";")[0] for line in body.splitlines()[1:3]] == ["2025-03-01", "2025-03-02"]

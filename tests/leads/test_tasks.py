@@ -11,7 +11,7 @@ from crm.core.models import Notice, Reason
 from leads.models import Kind, Lead, Task, TaskFeed
 from leads.services import cards, tasks
 from leads.services.funnel import reject
-from tests.factories import LeadFactory
+from tests.factories import LeadFactory, PersonFactory
 
 HTMX = {"HX-Request": "true"}
 pytestmark = pytest.mark.django_db
@@ -243,3 +243,13 @@ def test_a_dialogs_form_that_breaks_keeps_nothing_half_done(lead, rep):
     with pytest.raises(ValidationError):
         cards.log_call(lead, by=rep, result="reached", next_step={"title": "", "due_at": later(days=1)})
     assert (lead.interactions.count(), lead.tasks.count()) == (0, 0)
+
+
+def test_a_task_of_a_client_without_a_lead_names_and_opens_the_client(signed_in, rep, outsider):
+    mine, theirs = PersonFactory(name="Anna Mine", owner=rep), PersonFactory(name="Boris Theirs", owner=outsider)
+    for person in (mine, theirs):
+        tasks.set_task(person, title="Congratulate", due_at=later(hours=-1), assignee=rep, by=rep)
+    client = signed_in(rep)
+    for page in (client.get("/tasks/").content.decode(), client.get("/").content.decode()):
+        assert "Anna Mine" in page and f'href="/people/{mine.pk}/"' in page
+        assert "Boris Theirs" not in page and f"/people/{theirs.pk}/" not in page

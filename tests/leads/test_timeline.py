@@ -193,3 +193,15 @@ def test_the_future_and_the_past_stand_in_order(lead):
     for hours in (-1, 1, 0):
         record(lead, Kind.NOTE, at=now + timedelta(hours=hours), text=str(hours))
     assert [row.text for row in history.page(history.of_lead(lead)).rows] == ["1", "0", "-1"]
+
+
+def test_a_kept_value_is_said_as_people_read_it():
+    with translation.override("en"):
+        said = {name: story.said(name, value) for name, value in {
+            "budget": "98765433.00", "phone": "+79161234567", "decision_date": "2025-12-20", "company_size": 1200,
+            "contacts": "+79161234567, anna@example.com", "city": "Kazan", "need": "",
+        }.items()}  # fmt: skip
+    assert said == {
+        "budget": "₽98,765,433", "phone": "+7 916 123-45-67", "decision_date": "Dec 20, 2025", "company_size": "1,200",
+        "contacts": "+7 916 123-45-67, anna@example.com", "city": "Kazan", "need": "",
+    }  # fmt: skip

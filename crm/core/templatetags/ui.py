@@ -1,7 +1,8 @@
 """Template tags of the interface: icons, money, phones, times, badges. Builtins of every template (settings)."""
 
 import functools
-from datetime import datetime, time, timedelta
+import re
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 
 import phonenumbers
@@ -13,7 +14,8 @@ from django import template
 from django.template.loader import get_template
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import format_html, mark_safe
+from django.utils.html import escape, format_html, mark_safe
+from django.utils.text import capfirst
 from django.utils.translation import get_language, ngettext, pgettext
 from django.utils.translation import gettext as _
 
@@ -100,12 +102,18 @@ def money(value, currency="RUB"):
     number, currency = _number(value), currency or "RUB"
     if number is None:
         return NOTHING
-    return _money(number, str(currency))
+    return _money(number, str(currency), number == number.to_integral_value())
+
+
+@register.filter
+def money_exact(value, currency="RUB"):
+    """A sum of a column of which some have kopecks: all of them show theirs, so that the digits stand under each other."""
+    number = _number(value)
+    return NOTHING if number is None else _money(number, str(currency or "RUB"), False)
 
 
 @kept
-def _money(number, currency):
-    whole = number == number.to_integral_value()
+def _money(number, currency, whole):
     locale = _locale()
     pattern = locale.currency_formats["standard"].pattern
     text = format_currency(
@@ -140,6 +148,16 @@ def num(value):
     return NOTHING if number is None else _num(number)
 
 
+def tenths(value):
+    """A number with one digit behind the point, whether it is nought or not."""
+    return _tenths(round(Decimal(value), 1))
+
+
+@kept
+def _tenths(number):
+    return _signed(format_decimal(number, "#,##0.0", locale=_locale()))
+
+
 def _signed(text):
     """A minus as wide as the digits, not a hyphen."""
     return text.replace("-", "\N{MINUS SIGN}")
@@ -163,9 +181,16 @@ def percent(value):
     return NOTHING if number is None else _percent(number)
 
 
+@register.filter
+def percent_exact(value):
+    """A share of a column of which some have tenths: "25.0 %"."""
+    number = _number(value)
+    return NOTHING if number is None else _percent(number, "0")
+
+
 @kept
-def _percent(number):
-    pattern = _locale().percent_formats[None].pattern.replace("#,##0", "#,##0.#")
+def _percent(number, tenths="#"):
+    pattern = _locale().percent_formats[None].pattern.replace("#,##0", f"#,##0.{tenths}")
     return _signed(format_percent(number, locale=_locale(), format=pattern))
 
 
@@ -235,7 +260,7 @@ def _time_tag(moment, text, *, state="", css=""):
 def _time(written, text, state, css):
     """``written`` says the moment as its reader's clock shows it: equal moments of two zones are not the same text."""
     local = datetime.fromisoformat(written)
-    title = f"{_full_date(local.date())}, {_clock(local.hour, local.minute)}"
+    title = f"{full_date(local.date())}, {_clock(local.hour, local.minute)}"
     extra = format_html(' data-state="{}"', state) if state else ""
     return format_html('<time class="{}" datetime="{}" title="{}"{}>{}</time>', css, written, title, extra, text)
 
@@ -266,7 +291,7 @@ def _weekday(day):
 
 
 @kept
-def _full_date(day):
+def full_date(day):
     return format_date(day, "full", locale=_locale())
 
 
@@ -292,6 +317,28 @@ def long_day(value):
     """A day with its month in full: "19 ноября", "November 19"; of another year as short as it stays clear."""
     local = timezone.localtime(value)
     return _date("MMMMd" if local.year == timezone.localdate().year else "yMMMd", local.date())
+
+
+@register.filter
+def day(value):
+    """A date, the same on every page: "19 нояб.", "Nov 19"; of another year with that year. For a moment, its local day."""
+    if not value:
+        return NOTHING
+    if not isinstance(value, date):  # the word of a report's last line
+        return str(value)
+    return short_date(timezone.localtime(value).date() if isinstance(value, datetime) else value)
+
+
+@register.filter
+def day_clock(value):
+    """A moment with its day and its time: "19 нояб., 14:05"."""
+    return f"{day(value)}, {clock(value)}" if value else NOTHING
+
+
+@register.filter
+def month(day):
+    """The month of a day: "November 2026"."""
+    return capfirst(_date("yMMMM", day)) if isinstance(day, date) else str(day)
 
 
 @register.filter
@@ -441,6 +488,12 @@ def bar(value, maximum=100, tone="accent", label=""):
 
 
 # --- People -------------------------------------------------------------------------------------------------------
+@register.filter
+def breakable(address):
+    """An e-mail address that breaks, where it must, behind its dots and its @ and not within a word."""
+    return mark_safe(re.sub(r"([@._-])", r"\1<wbr>", escape(address)))  # noqa: S308 - escaped here
+
+
 @register.filter
 def initials(name):
     """At most two letters: the first of the first and of the last word."""
