@@ -54,9 +54,11 @@ def _uploaded(source, number, message):
     file = sent_file(message)
     if file is None:
         return None, None
+    if not source.settings.get("token"):
+        return None, Verdict(FAILED, why="no_token")
     name, kind, _raw = file
     fields = {"messaging_product": "whatsapp", "type": kind}
-    headers = {"Authorization": f"Bearer {source.settings.get('token', '')}"}
+    headers = {"Authorization": f"Bearer {source.settings['token']}"}
     url = f"{base_url(source, BASE_URL)}/{number}/media"
     answer, verdict = post_file(source, url, fields, "file", file, headers=headers, repeatable=True)
     if verdict:

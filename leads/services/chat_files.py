@@ -107,5 +107,5 @@ def forget(person):
 
 def of_visitor(source, token):
     """The file that a visitor of the chat was sent, by its message's token; None where there is none."""
-    sent = {"state": Message.State.SENT, "conversation__source": source, "conversation__channel": "chat"}
-    return SentFile.objects.filter(message__token=token, **{f"message__{n}": v for n, v in sent.items()}).first()
+    rows = SentFile.objects.filter(message__token=token, message__state=Message.State.SENT)
+    return rows.filter(message__conversation__source=source, message__channel="chat").first()
