@@ -3,7 +3,8 @@
 An adapter is a module with
 
 - ``LABEL``, ``NEEDS_SECRET`` (in production it takes nothing without one), ``CHANNEL`` (of leads.models.Channel);
-- ``SECRET_HELP``: what the source's secret is at its provider; "" where there is none to ask for;
+- ``SECRET_HELP``: what the source's secret is at its provider; "" where there is none to ask for; ``GIVEN_SECRET``: the
+  provider gives it, so none is made up;
 - ``verify(envelope, source, body)``: raises Refused(401) unless the sender is who they should be; ``body`` is None
   where it could not be read;
 - ``parse(body, source, *, headers, region, path, received_at) -> Parsed``: pure; the judge calls it again on what is

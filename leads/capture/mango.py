@@ -18,7 +18,7 @@ from leads.capture.canary import MARK, Canary
 from leads.telephony import ANSWERED, ENDED, IN, INTERNAL, LEFT, OUT, PICKED_UP, RECORDED, RINGING, STARTED, CallEvent
 
 LABEL = "MANGO OFFICE"
-NEEDS_SECRET = True
+NEEDS_SECRET, GIVEN_SECRET = True, True
 SECRET_HELP = gettext_lazy("The key for the signature, from the API connector of MANGO OFFICE.")
 CHANNEL = "phone"
 API = "https://app.mango-office.ru/vpbx"

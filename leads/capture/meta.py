@@ -18,7 +18,7 @@ from leads.capture.fields import extract
 from leads.models.intake import Channel
 
 LABEL = _("Meta Lead Ads (Facebook, Instagram)")
-NEEDS_SECRET = True
+NEEDS_SECRET, GIVEN_SECRET = True, True
 SECRET_HELP = _("The App Secret of the app: App settings → Basic.")
 CHANNEL = Channel.ADS
 TAKES_ALL = True

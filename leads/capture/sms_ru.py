@@ -15,7 +15,7 @@ from leads.capture.canary import MARK, Canary
 from leads.capture.talk import Chat, Status
 
 LABEL = "SMS.ru"
-NEEDS_SECRET = True
+NEEDS_SECRET, GIVEN_SECRET = True, True
 SECRET_HELP = _("The api_id of the SMS.ru account.")
 CHANNEL = "phone"
 BASE_URL = "https://sms.ru"

@@ -28,7 +28,7 @@ from leads.capture.canary import MARK, Canary
 from leads.telephony import ANSWERED, ENDED, IN, OUT, PICKED_UP, RECORDED, RINGING, STARTED, CallEvent
 
 LABEL = "Twilio"
-NEEDS_SECRET = True
+NEEDS_SECRET, GIVEN_SECRET = True, True
 SECRET_HELP = gettext_lazy("The Auth Token of the Twilio console.")
 CHANNEL = "phone"
 METHODS = ("GET",)

@@ -17,7 +17,7 @@ from leads.capture.talk import Chat, File, Status
 from leads.identity import line
 
 LABEL = _("Twilio: SMS")
-NEEDS_SECRET = True
+NEEDS_SECRET, GIVEN_SECRET = True, True
 SECRET_HELP = _("The Auth Token of the Twilio console.")
 CHANNEL = "phone"
 BASE_URL = twilio.API

@@ -18,7 +18,7 @@ from leads.capture.talk import Chat, File, Said, Status, dig, moment, part, part
 from leads.identity import Known, line, phone
 
 LABEL = "WhatsApp"
-NEEDS_SECRET = True
+NEEDS_SECRET, GIVEN_SECRET = True, True
 SECRET_HELP = _("The App Secret of the app: App settings → Basic.")
 CHANNEL = "messenger"
 METHODS = ("GET",)

@@ -19,7 +19,7 @@ from leads.capture.canary import MARK, Canary
 from leads.telephony import ANSWERED, ENDED, IN, INTERNAL, OUT, RECORDED, RINGING, STARTED, CallEvent
 
 LABEL = "Zadarma"
-NEEDS_SECRET = True
+NEEDS_SECRET, GIVEN_SECRET = True, True
 SECRET_HELP = gettext_lazy("The secret that Zadarma gives with the API key.")
 CHANNEL = "phone"
 METHODS = ("GET",)

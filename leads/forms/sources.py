@@ -85,7 +85,7 @@ class SourceForm(PlainSourceForm):
             self.fields["adapter"].initial = adapter
             self.fields["adapter"].widget = forms.HiddenInput()
             self.fields["channel"].initial = getattr(self.module, "CHANNEL", None)
-            if self.module.NEEDS_SECRET:
+            if self.module.NEEDS_SECRET and not getattr(self.module, "GIVEN_SECRET", False):
                 self.fields["secret"].initial = new_secret()
 
     def _secret(self, said):

@@ -117,7 +117,8 @@ def edit(request, key=None):
     form = SourceForm(request.POST or None, request.FILES or None, instance=found, adapter=adapter)
     if request.method != "POST" or not form.is_valid():
         status = 422 if request.method == "POST" else 200
-        return render(request, "leads/source_form.html", {"form": form, "source": found}, status=status)
+        context = {"form": form, "source": found, "kind": label_of(found.adapter if found else adapter)}
+        return render(request, "leads/source_form.html", context, status=status)
     saved = sources.saved(form.save(commit=False))
     AuditEntry.objects.create(user=request.user, action="source_changed" if key else "source_added", subject=saved.key)
     return away(request, reverse("leads:source", args=[saved.key]), _("The source is saved."))

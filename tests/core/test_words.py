@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 LATIN = re.compile(r"[A-Za-z]{2,}")
 NAMES = re.compile(
-    r"ID|API|CRM|e-?mail|English|HTML|IANA|IP|MQL|SQL|SHA-256|UTM", re.IGNORECASE
+    r"ID|API|CRM|e-?mail|English|HTML|IANA|IP|MQL|SQL|SHA-256|SMS|UTM", re.IGNORECASE
 )  # said so in Russian, too
 
 
