@@ -7,7 +7,16 @@ from ninja.parser import Parser
 from crm.core.api import Bearer, install_errors
 from deals.api import router as deals
 from leads.api import router as leads
-from leads.capture.base import Refused, read_json
+from leads.capture.base import Refused, clean, read_json
+
+
+def keepable(value, depth=2):
+    """Texts that the database can keep (see ``clean``); whatever lies deeper fits no document of ours."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict) and depth:
+        return {name: keepable(item, depth - 1) for name, item in value.items()}
+    return [keepable(item, depth - 1) for item in value] if isinstance(value, list) and depth else value
 
 
 class StrictJson(Parser):
@@ -15,7 +24,7 @@ class StrictJson(Parser):
 
     def parse_body(self, request):
         try:
-            return read_json(request.body)[0]
+            return keepable(read_json(request.body)[0])
         except Refused as refused:
             request.refused = refused.detail  # ninja answers in its own words otherwise
             raise

@@ -40,9 +40,14 @@ class Bearer(HttpBearer):
 
 
 def forbid_unknown(request, known):
-    """Raise 400 for a query parameter that the endpoint does not have: a misspelt filter must not show everything."""
+    """Raise 400 for a query parameter that the endpoint does not have: a misspelt filter must not show everything.
+
+    And for a NUL, which no text of the database holds: asked for without it, the filter would show more.
+    """
     if unknown := sorted(set(request.GET) - set(known)):
         raise HttpError(400, _("Unknown parameter: %s") % ", ".join(unknown)[:200])
+    if any("\0" in value for value in request.GET.values()):
+        raise HttpError(400, _("The request does not fit."))
 
 
 def page(queryset, *, after, limit, show):

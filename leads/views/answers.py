@@ -74,4 +74,4 @@ def back(request, default):
     """The page that the form stood on, when it is ours."""
     url = request.POST.get("back") or request.headers.get("Referer", "")
     ours = url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
-    return url if ours else default
+    return url if ours and url.startswith(("/", "http")) else default  # any other word would be a view's name

@@ -273,6 +273,13 @@ def test_a_move_by_a_plain_form_goes_back_to_the_page_it_came_from(lead, rep, si
     assert (answer.status_code, answer.url, lead.stage) == (302, "http://testserver/leads/board/", to)
 
 
+@pytest.mark.parametrize("back", ["x", "a\0b", "leads:list", "https://evil.test/", "//evil.test"])
+def test_a_move_that_names_no_page_of_ours_goes_to_the_card(lead, rep, signed_in, back):
+    to = stage(lead, "Contacted")
+    answer = signed_in(rep).post(url(lead, "stage/"), {"stage": to.pk, "back": back})
+    assert (answer.status_code, answer.url) == (302, url(lead))
+
+
 @pytest.mark.parametrize("value", ["", "x", "0", "999999", "-1", "1" * 30, "１"])
 def test_a_stage_that_is_none_is_404(lead, rep, signed_in, value):
     answer = signed_in(rep).post(url(lead, "stage/"), {"stage": value}, headers=HTMX)

@@ -26,7 +26,7 @@ def _back(request):
     """The page that the person came from, when it is ours."""
     target = request.POST.get("next", "")
     safe = url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure())
-    return target if safe else "home"
+    return target if safe and target.startswith(("/", "http")) else "home"  # any other word would be a view's name
 
 
 @require_POST
