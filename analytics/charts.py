@@ -49,7 +49,7 @@ def bars(points, *, words=str, labels_at_most=12):
     every = ceil(len(points) / labels_at_most) or 1
     parts = [part for part in (0, 0.5, 1) if top * part == int(top * part)]  # half a lead is no mark on an axis
     grid = [(TOP + plot * (1 - part), words(int(top * part))) for part in parts]
-    fits = int(room * every / LETTER) - 2
+    fits = int(room * every / LETTER)
     return Chart(drawn, grid, [(bar.middle, shortened(bar.label, fits)) for bar in drawn[::every]])
 
 
