@@ -164,7 +164,8 @@ def _is_surname(word):
 
 
 # Mail programs know no style sheets but this attribute.
-LOOK = "font: 15px/1.5 Arial, Helvetica, sans-serif; color: #1c1b19"
+LOOK = "font: 15px/1.5 Arial, Helvetica, sans-serif; color: #1c1b19; max-width: 640px; overflow-wrap: anywhere"
+HEAD = '<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"></head>'  # else phones shrink it
 
 
 # How a letter without looks of its own is shown: in the theme of the page around it, on its ground.
@@ -206,7 +207,7 @@ def compose(text, *, click=None, pixel="", footer="", footer_url=""):
         text = f"{text}\n\n-- \n{footer}: {footer_url}"
     body = nh3.clean(body, tags={"p", "br", "a", "small"}, attributes={"a": {"href"}}, link_rel="noopener")
     image = f'<img src="{html.escape(pixel)}" width="1" height="1" alt="">' if pixel else ""
-    page = f'<!doctype html><html><body style="{LOOK}">{body}{image}</body></html>'
+    page = f'<!doctype html><html>{HEAD}<body style="{LOOK}">{body}{image}</body></html>'
     return Composed(text, page, links)
 
 
