@@ -7,18 +7,24 @@ from zoneinfo import ZoneInfo
 import psycopg_pool
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import DatabaseError, DataError, InterfaceError, OperationalError
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 from whitenoise.middleware import WhiteNoiseMiddleware
 
+from crm.core.views import bad_request
+
 log = logging.getLogger(__name__)
 
 
 class DatabaseDown:
-    """No database, no room on its disk, or a lock that does not open: 503 with Retry-After, never 500, never 2xx."""
+    """No database, no room on its disk, or a lock that does not open: 503 with Retry-After, never 500, never 2xx.
+
+    And 400 for a value that it cannot hold (a NUL, half a letter, a number beyond all measure): what a page does not
+    look at itself, such as the filters of Django's own admin.
+    """
 
     RETRY_AFTER = "5"  # seconds
 
@@ -32,6 +38,9 @@ class DatabaseDown:
         if self.is_outage(exception):
             log.warning("database unavailable: %s", exception.__class__.__name__)
             return self.unavailable(request)
+        if isinstance(exception, DataError | OverflowError | UnicodeEncodeError):
+            log.warning("a value that cannot be kept: %s %s", request.path, exception)
+            return self.unfit(request, exception)
         return None
 
     @staticmethod
@@ -40,6 +49,11 @@ class DatabaseDown:
         return isinstance(exception, outages) or (
             isinstance(exception, DatabaseError) and "No space left" in str(exception)
         )
+
+    def unfit(self, request, exception):
+        if "text/html" in request.headers.get("Accept", ""):
+            return bad_request(request, exception)
+        return HttpResponse(b'{"error": "invalid"}', status=400, content_type="application/json")
 
     def unavailable(self, request):
         if "text/html" in request.headers.get("Accept", ""):

@@ -68,7 +68,7 @@ class Person(models.Model):
         ]
 
     def __str__(self):
-        return self.name or _("Unnamed")
+        return self.name or str(_("Unnamed"))
 
 
 class Identity(models.Model):

@@ -147,6 +147,16 @@ def test_the_list_of_clients_is_paged_by_key(rep, signed_in):
     assert len(names(first) | names(second)) == 60
 
 
+def test_a_client_without_a_name_has_pages_like_any_other(rep, signed_in):
+    lead = LeadFactory(owner=rep, name="", person=PersonFactory(name=""))
+    other = LeadFactory(owner=rep, name="", person=PersonFactory(name=""))
+    client, pk = signed_in(rep), lead.person_id
+    pages = ["/people/", f"/people/{pk}/", f"/people/{pk}/edit/", f"/people/{pk}/contacts/",
+             f"/people/{pk}/merge/", f"/people/{pk}/merge/{other.person_id}/", f"/leads/{lead.pk}/"]  # fmt: skip
+    assert [client.get(page).status_code for page in pages] == [200] * len(pages)
+    assert "Unnamed" in client.get("/people/").content.decode()
+
+
 def test_a_company_keeps_one_card_a_name(rep, signed_in):
     lead = LeadFactory(owner=rep, company=Company.objects.create(name="ООО Ромашка", name_key="ромашка"))
     Company.objects.create(name="Василёк", name_key="василек")
