@@ -209,7 +209,7 @@ def create_lead(request, given: LeadIn, response: HttpResponse):
         raise PermissionDenied(_("Your role may not make leads."))
     key = request.headers.get("Idempotency-Key")
     if key is not None and not (0 < len(key) <= 100 and key.isascii() and key.isprintable()):
-        raise HttpError(400, _("An Idempotency-Key is 1–100 printable ASCII characters."))
+        raise HttpError(400, _("An Idempotency-Key is 1–%d printable ASCII characters.") % 100)
     try:
         row, replayed = posting.post(given.model_dump(), raw=request.body, by=request.user, key=key)
     except posting.KeyReused:

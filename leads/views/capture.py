@@ -10,6 +10,7 @@ from django.http.request import UnreadablePostError
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -97,7 +98,8 @@ def capture(request, key, rest=""):
 def _taken(request, source, envelope):
     once = request.headers.get("Idempotency-Key")
     if once is not None and not (0 < len(once) <= 128 and once.isascii() and once.isprintable()):
-        return JsonResponse({"error": "idempotency_key", "detail": "1–128 printable ASCII characters"}, status=400)
+        detail = _("An Idempotency-Key is 1–%d printable ASCII characters.") % 128
+        return JsonResponse({"error": "idempotency_key", "detail": detail}, status=400)
     answer = receipt.receive(source, envelope, key=once)
     if answer.status != 202:
         return _refused(request, source, answer)

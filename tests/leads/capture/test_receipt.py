@@ -326,7 +326,8 @@ def test_a_refused_post_does_not_use_its_key_up(source, post):
 
 @pytest.mark.parametrize("key", ["", "x" * 129, "ключ", "a\tb"])
 def test_an_impossible_key_is_400(key, source, post):
-    assert post("site", json_={"phone": "89990000001"}, headers={"Idempotency-Key": key}).status_code == 400
+    said = post("site", json_={"phone": "89990000001"}, headers={"Idempotency-Key": key, "Accept-Language": "ru"})
+    assert (said.status_code, said.json()["detail"]) == (400, "Idempotency-Key — от 1 до 128 печатных символов ASCII.")
 
 
 def test_the_receipt_number_is_a_uuid_told_by_the_command_too(source, post, capsys):
