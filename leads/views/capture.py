@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
+from crm.core.proxies import client_address
 from leads.capture import ADAPTERS, traps
 from leads.capture.base import FORM, Envelope
 from leads.capture.opt_in import wants_confirmation
@@ -26,13 +27,6 @@ JSON_TYPES = ("application/json", "+json", "text/plain")
 
 
 # --- The request ----------------------------------------------------------------------------------------------------
-
-
-def client_address(request):
-    """The sender's address: as many X-Forwarded-For hops are believed as there are trusted proxies."""
-    hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",") if hop.strip()]
-    trusted = settings.TRUSTED_PROXIES
-    return hops[-trusted] if trusted and len(hops) >= trusted else request.META.get("REMOTE_ADDR") or ""
 
 
 def ip_hash(request):

@@ -11,6 +11,7 @@ from django.utils import translation
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
+from crm.core.proxies import client_address
 from leads.models import Message, MessageLink
 from leads.services import optouts, tracking
 from leads.services.letters import language_of
@@ -20,8 +21,9 @@ GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7
 
 def _about(request):
     """Who asks, as far as it is kept: the program's name and a keyed digest of the address."""
-    address = request.META.get("REMOTE_ADDR", "")
-    digest = hashlib.blake2b(address.encode(), key=settings.SECRET_KEY.encode()[:64], digest_size=16).hexdigest()
+    digest = hashlib.blake2b(
+        client_address(request).encode(), key=settings.SECRET_KEY.encode()[:64], digest_size=16
+    ).hexdigest()
     return {"method": request.method, "agent": request.headers.get("User-Agent", "")[:300], "ip_hash": digest}
 
 
