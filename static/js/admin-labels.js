@@ -65,5 +65,24 @@ const answers = () => {
   }
 };
 
-const MENDS = [magnifier, answers, editedCells, tooltips, inlineHeads, inlineCells, moments, searches];
+// What opens over the page stands outside of its parts: each is a small window with a name.
+const windows = () => {
+  for (const box of document.querySelectorAll(".calendarbox, .clockbox")) {
+    box.setAttribute("role", "dialog");
+    box.setAttribute("aria-label", box.querySelector("h2")?.innerText || window.gettext("Choose a Date"));
+  }
+};
+
+const searched = () => {
+  window.django?.jQuery(document).on("select2:open", ({ target }) => {
+    const box = target.nextElementSibling?.querySelector("[role=combobox]");
+    const open = [...document.querySelectorAll("body > .select2-container--open")].at(-1);
+    const words = target.labels?.[0]?.innerText ?? target.getAttribute("aria-label") ?? "";
+    open?.setAttribute("role", "dialog");
+    for (const part of [open, open?.querySelector("input[type=search]"), open?.querySelector("[role=listbox]")]) part?.setAttribute("aria-label", words.trim());
+    box?.setAttribute("aria-controls", open?.querySelector("[role=listbox]")?.id ?? "");
+  });
+};
+
+const MENDS = [magnifier, answers, editedCells, tooltips, inlineHeads, inlineCells, moments, searches, windows, searched];
 addEventListener("load", () => setTimeout(() => MENDS.forEach((mend) => mend())));

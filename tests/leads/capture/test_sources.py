@@ -159,3 +159,10 @@ def test_the_largest_letter_is_asked_in_megabytes_and_kept_in_bytes(office):
     office.post("/sources/door/edit/", PLAIN | {"set_max_letter": "10"})
     assert Source.objects.get().settings == {"max_letter": 10 * 1024 * 1024}
     assert office.post("/sources/door/edit/", PLAIN | {"set_max_letter": "31"}).status_code == 422
+
+
+def test_a_secret_that_the_provider_gives_is_not_made_anew_here(office):
+    make_source(key="door", adapter="sms-ru", secret="their-api-id")
+    make_source(key="other", adapter="json", secret="ours")
+    assert "/sources/door/secret/" not in office.get("/sources/door/").content.decode()
+    assert "/sources/other/secret/" in office.get("/sources/other/").content.decode()
