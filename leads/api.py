@@ -85,7 +85,7 @@ class LeadPage(Schema):
 class LeadFilter(Schema):
     email: str | None = Field(None, max_length=254)
     phone: str | None = Field(None, max_length=60)
-    q: str | None = Field(None, max_length=200, description="Part of name, phone, e-mail or company")
+    q: str | None = Field(None, max_length=200, description="Part of name, phone, email or company")
     status: str | None = Field(None, pattern="^(open|converted|rejected)$")
     band: str | None = Field(None, pattern="^(cold|warm|hot)$")
     stage: int | None = None
