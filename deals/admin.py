@@ -18,6 +18,10 @@ class ProductAdmin(admin.ModelAdmin):
     list_filter = ["is_active"]
     search_fields = ["name"]
 
+    def formfield_for_dbfield(self, db_field, request, **kwargs):
+        least = {"min_value": 0} if db_field.name == "price" else {}  # as in a deal's line, which takes it over
+        return super().formfield_for_dbfield(db_field, request, **kwargs, **least)
+
 
 @admin.register(Deal)
 class DealAdmin(ReadOnlyAdmin):

@@ -1,6 +1,7 @@
 """What the admin pages of every app share."""
 
 from django.contrib import admin
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.paginator import Paginator
 from django.utils.functional import cached_property
 
@@ -41,3 +42,19 @@ class ReadOnlyAdmin(BigTableAdmin):
 
     def has_delete_permission(self, request, obj=None):
         return False
+
+
+class KeysOnly(AutocompleteSelect):
+    """Django looks up whatever was posted when it draws a refused form again, also what is no key."""
+
+    def optgroups(self, name, value, attr=None):
+        return super().optgroups(name, [key for key in value if str(key).isdecimal()], attr)
+
+
+class SearchedAdmin(admin.ModelAdmin):
+    """For pages with ``autocomplete_fields``."""
+
+    def formfield_for_foreignkey(self, db_field, request, **kwargs):
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs["widget"] = KeysOnly(db_field, self.admin_site)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)

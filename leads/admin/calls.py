@@ -2,12 +2,13 @@
 
 from django.contrib import admin
 
+from crm.core.admin_base import SearchedAdmin
 from leads.capture import ADAPTERS
 from leads.models import Extension, Source
 
 
 @admin.register(Extension)
-class ExtensionAdmin(admin.ModelAdmin):
+class ExtensionAdmin(SearchedAdmin):
     list_display = ["user", "source", "number", "account"]
     list_filter = ["source"]
     search_fields = ["number", "account", "user__last_name", "user__username"]

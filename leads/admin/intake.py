@@ -7,7 +7,7 @@ from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
-from crm.core.admin_base import ReadOnlyAdmin
+from crm.core.admin_base import ReadOnlyAdmin, SearchedAdmin
 from leads.capture import PSEUDO, adapter_choices, label_of
 from leads.forms.sources import PlainSourceForm
 from leads.models import ConsentText, Origin, Source, Submission
@@ -83,7 +83,7 @@ class ConsentTextAdmin(admin.ModelAdmin):
 
 
 @admin.register(Origin)
-class OriginAdmin(admin.ModelAdmin):
+class OriginAdmin(SearchedAdmin):
     list_display = ["name", "channel", "same_as"]
     list_filter = ["channel"]
     search_fields = ["name"]
