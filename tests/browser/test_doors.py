@@ -91,7 +91,7 @@ def test_a_visitor_and_the_owner_talk_through_the_widget(open_as, site, funnels,
     card = open_as(rep, f"/leads/{lead.pk}/", width=width)
     expect(card.locator("#talk-thread .bubble-text")).to_have_text(["Диван в наличии?"])
     card.locator("#talk-text").fill("Да, два цвета")
-    card.locator("#talk-composer form").first.get_by_role("button").click()
+    card.locator("#talk-composer form").first.locator("button.btn-primary").click()
     expect(card.locator("#talk-thread .bubble-ours .bubble-text")).to_have_text(["Да, два цвета"], timeout=SOON)
     drain()
     shot(card, f"talk-{width}")
