@@ -63,7 +63,8 @@ def merged(conversation):
 def _hold(chat, source):
     """The conversation, locked with all signs of its client until the end of the transaction; None for a new one."""
     lock_signs([*chat.identities, Known("talk", chat.id, source.key)])
-    rows = Conversation.objects.select_related("person", "lead__owner", "source").select_for_update(of=("self",))
+    rows = Conversation.objects.select_related("person", "lead__owner", "source")
+    rows = rows.select_for_update(of=("self",), no_key=True)  # what the product says meanwhile is no hindrance
     return rows.filter(source=source, chat=chat.id).first() if chat.id else None
 
 

@@ -13,7 +13,7 @@ from crm.core.jobs import enqueue
 from crm.core.recent import recent
 from leads.capture import sms, whatsapp
 from leads.identity import takes_sms
-from leads.models import Conversation, Kind, Message, Source, Status
+from leads.models import Conversation, Kind, Lead, Message, Source, Status
 from leads.models.messages import new_token
 from leads.outbound import SENDERS, SMS
 from leads.outbound.base import FAILED, LATER, SENT, UNSURE, Verdict
@@ -78,6 +78,7 @@ def begin(lead, source, *, text="", template="", values=(), by):
     """Write to a client first; returns the Message. Raises ValidationError where it cannot go."""
     if source.pk not in {row.pk for row in doors(lead)}:
         raise ValidationError(_("This client cannot be written to there."))
+    lead = Lead.objects.select_for_update(of=("self",), no_key=True).get(pk=lead.pk)  # before its new conversation
     conversation = _own(lead, source)
     if conversation is None:
         raise ValidationError(_("Somebody else talks under this number."))
@@ -108,6 +109,7 @@ def greeter(lead):
     return None
 
 
+@transaction.atomic(savepoint=False)
 def greet(lead, source, *, text, template, dedup, since):
     """Queue the SMS that welcomes a new enquiry; the Message, or None.
 
@@ -120,9 +122,7 @@ def greet(lead, source, *, text, template, dedup, since):
         return None
     if conversation.messages.filter(dedup__startswith="welcome:", created_at__gt=since).exists():
         return None
-    if conversation.lead_id != lead.pk:
-        conversation.lead = lead
-        conversation.save(update_fields=["lead"])
+    conversation.lead = lead
     return _queue(conversation, text[:MAX_SMS], template=template, dedup=dedup)
 
 
@@ -132,7 +132,8 @@ def answer(conversation, *, text="", template="", values=(), file=None, by):
 
     ``file``: an uploaded file that goes with the text, or alone.
     """
-    conversation = Conversation.objects.select_related("lead", "source").get(pk=conversation.pk)
+    rows = Conversation.objects.select_related("lead", "source").select_for_update(of=("self",), no_key=True)
+    conversation = rows.get(pk=conversation.pk)  # before its lead, as when the client writes
     form = _form(conversation, template, values)
     text = form.pop("text", "") or text.strip()
     if why := why_not(conversation, template=bool(form)):
@@ -178,7 +179,9 @@ def _queue(conversation, text, *, by=None, form=None, files=0, **more):
         enqueue("leads.deliver", message.pk)
     facts = {"channel": conversation.channel, "conversation": conversation.pk} | ({"files": files} if files else {})
     record(conversation.lead, Kind.MESSAGE_OUT, by=by, text=message.text, message=message, **facts)
-    Conversation.objects.filter(pk=conversation.pk).update(last_at=Now())
+    # Whoever has the conversation is taking in what the client has just written: that is newer, and names the lead.
+    free = Conversation.objects.filter(pk=conversation.pk).select_for_update(skip_locked=True, no_key=True)
+    Conversation.objects.filter(pk__in=free.values("pk")).update(last_at=Now(), lead=conversation.lead)
     return message
 
 

@@ -3,11 +3,14 @@
 import base64
 import hashlib
 import hmac
+import threading
+import time
 from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import OperationalError, connection, transaction
 from django.urls import reverse
 from django.utils import timezone
 
@@ -18,7 +21,7 @@ from leads.capture import canary, sms_ru
 from leads.identity import takes_sms
 from leads.models import ChatFile, ChatLine, Conversation, Interaction, Kind, Lead, Message, Submission, Template
 from leads.outbound import twilio_sms
-from leads.services import talks
+from leads.services import judging, talks
 from nurturing import services as nurturing
 from tests.factories import LeadFactory
 from tests.leads import messengers
@@ -406,6 +409,34 @@ def test_a_new_installation_has_a_welcome_by_sms(db):
     defaults.ensure_defaults()
     template = Template.objects.get(kind="sms")
     assert (template.is_welcome, len(template.body) < talks.MAX_SMS) == (True, True)
+
+
+@handed_over
+def test_a_welcome_and_an_answer_that_arrives_meanwhile_wait_for_each_other_in_one_order(twilio, welcome, rep, post):
+    lead = LeadFactory(owner=rep, phone=PHONE, email="")
+    talk = Conversation.objects.create(source=twilio, channel="sms", chat=PHONE[1:], person=lead.person, lead=lead)
+    assert twilio_says(post, incoming("Уже звоните?")).status_code == 200
+    held, said, trouble = threading.Event(), [], []
+
+    def welcomes():
+        try:
+            with transaction.atomic():
+                mine = Lead.objects.select_for_update(no_key=True).get(pk=lead.pk)
+                held.set()
+                time.sleep(0.5)  # the answer has its conversation by now, and waits for the lead
+                arrival = Interaction.objects.create(lead=mine, person=mine.person, kind=Kind.CAPTURED)
+                said.append(nurturing.greet(mine, arrival))
+        except OperationalError as error:
+            trouble.append(error)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=welcomes)
+    thread.start()
+    held.wait(10)
+    judging.judge(Submission.objects.get().pk)
+    thread.join(20)
+    assert (trouble, [m.conversation for m in said], talk.lines.get().text) == ([], [talk], "Уже звоните?")
 
 
 # --- From the card ----------------------------------------------------------------------------------------------------
