@@ -156,15 +156,21 @@ def _strict(number):
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) if valid else None
 
 
-def takes_sms(e164):
-    """Whether a phone in E.164 may be a mobile one; North American numbers do not tell, so they may."""
+def takes_sms(e164, home=""):
+    """Whether a phone in E.164 may be a mobile one; North American numbers do not tell, so they may.
+
+    ``home``: a region; numbers of other countries' plans then count as none.
+    """
     if not e164:
         return False
     try:
-        kind = phonenumbers.number_type(phonenumbers.parse(e164, None))
+        number = phonenumbers.parse(e164, None)
     except phonenumbers.NumberParseException:
         return False
-    return kind in {phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE}
+    if home and number.country_code != phonenumbers.country_code_for_region(home):
+        return False
+    mobile = {phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE}
+    return phonenumbers.number_type(number) in mobile
 
 
 def phones(raw, region="RU"):

@@ -8,7 +8,9 @@ from leads.identity import Known, phone
 
 NO_EMAIL, FIRST, NOBODY = "no_email", "first", "off"
 WELCOME = Setting(
-    _("Welcome by SMS"), _("One welcome per enquiry: an SMS or an email, never both."), kind="choice", default=NO_EMAIL,
+    _("Welcome by SMS"),
+    _("One welcome per enquiry: an SMS or an email, never both. By itself it goes to phones of our own country only."),
+    kind="choice", default=NO_EMAIL,
     choices=((NO_EMAIL, _("those who leave no email")), (FIRST, _("everybody with a mobile phone")),
              (NOBODY, _("nobody"))),
 )  # fmt: skip

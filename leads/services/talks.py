@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.core.jobs import enqueue
+from crm.core.models import Organisation
 from crm.core.recent import recent
 from leads.capture import sms, whatsapp
 from leads.identity import takes_sms
@@ -101,11 +102,14 @@ def _sms_sources():
 
 
 def greeter(lead):
-    """The source by which a new enquiry is greeted with an SMS; None where it is not."""
+    """The source by which a new enquiry is greeted with an SMS; None where it is not.
+
+    Only at home: a robot that leaves dear foreign numbers in a form must not spend the company's money.
+    """
     for source in _sms_sources():
         who = source.settings.get("welcome") or sms.NO_EMAIL
-        if (who == sms.FIRST or (who == sms.NO_EMAIL and not lead.email)) and takes_sms(lead.phone):
-            return source
+        if who == sms.FIRST or (who == sms.NO_EMAIL and not lead.email):
+            return source if takes_sms(lead.phone, Organisation.get().region) else None
     return None
 
 

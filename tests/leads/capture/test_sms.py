@@ -358,7 +358,7 @@ def test_who_leaves_an_email_gets_the_letter(sms, welcome, post, desk):
 @pytest.mark.parametrize(
     "setting,phone,email,channel",
     [("first", PHONE, "a@client.test", "sms"), ("first", "+74951234567", "a@client.test", "email"),
-     ("off", PHONE, "", None), ("no_email", "+74951234567", "", None)],
+     ("off", PHONE, "", None), ("no_email", "+74951234567", "", None), ("no_email", "+375291234567", "", None)],
 )  # fmt: skip
 def test_whom_the_sms_greets_is_a_setting(setting, phone, email, channel, sms, welcome, post):
     Template.objects.create(name="L", kind="letter", is_welcome=True, subject="S", body="B", language="ru")
