@@ -76,7 +76,8 @@ def routing_rule_name():
 
 def consent_text():
     return _(
-        "I agree to the processing of my personal data (name, phone, email) so that the company can answer my enquiry. I may withdraw this consent at any time."
+        "I agree to the processing of my personal data (name, phone, email) so that the company can answer my "
+        "enquiry. I may withdraw this consent at any time."
     )
 
 
@@ -131,7 +132,9 @@ def templates():
             "is_welcome": True,
             "subject": _("{{ organisation }}: we have received your enquiry"),
             "body": _(
-                'Hello, {{ first_name|"dear client" }}!\n\nThank you for your enquiry. {{ introduction }} If it is urgent, just reply to this email.\n\n{{ signature }}'
+                'Hello, {{ first_name|"dear client" }}!\n\n'
+                "Thank you for your enquiry. {{ introduction }} If it is urgent, just reply to this email.\n\n"
+                "{{ signature }}"
             ),
         },
         {
@@ -145,14 +148,19 @@ def templates():
             "name": _("How we work"),
             "subject": _("How we work: three steps to the result"),
             "body": _(
-                'Hello, {{ first_name|"dear client" }}!\n\nA few words on how we work: first we find out what you need, then we count the cost and the time, and only then sign. Tell me when it suits you to talk for ten minutes.\n\n{{ signature }}'
+                'Hello, {{ first_name|"dear client" }}!\n\n'
+                "A few words on how we work: first we find out what you need, then "
+                "we count the cost and the time, and only then sign. Tell me when it suits you to talk for ten "
+                "minutes.\n\n{{ signature }}"
             ),
         },
         {
             "name": _("Is it still of interest?"),
             "subject": _("Is your enquiry still of interest?"),
             "body": _(
-                'Hello, {{ first_name|"dear client" }}!\n\nI wrote to you a few days ago and may have come at a bad time. If the question is still open, answer with one word and I will prepare an offer.\n\n{{ signature }}'
+                'Hello, {{ first_name|"dear client" }}!\n\n'
+                "I wrote to you a few days ago and may have come at a bad time. If "
+                "the question is still open, answer with one word and I will prepare an offer.\n\n{{ signature }}"
             ),
         },
         {

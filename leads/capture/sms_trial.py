@@ -8,7 +8,6 @@ from django.utils.translation import gettext_lazy as _
 from leads.capture import sms, talk
 from leads.capture.base import check_secret, named
 from leads.capture.talk import Chat, Status
-from leads.identity import line
 
 LABEL = _("SMS: a trial, nothing is sent")
 NEEDS_SECRET = True
@@ -27,8 +26,8 @@ def parse(body, source, *, headers, region="RU", path="", received_at=None):
     if talk.asked_as_test(body):
         return talk.nothing("test", "test")
     said = {name: values[0] for name, values in body.fields.items()}
-    name, state = line(said.get("id", ""), 200), said.get("status", "")
+    name, state = talk.word(said, "id"), talk.word(said, "status")
     if name and state in STATUSES:
-        return talk.found([Status(Chat("sms", ""), name, state, None, line(said.get("why", ""), 200))], body.warnings)
-    text = said.get("text", "")[: talk.MAX_TEXT].strip()
-    return talk.found(sms.heard(said.get("from", ""), text, name, region=region) if name else [], body.warnings)
+        return talk.found([Status(Chat("sms", ""), name, state, None, talk.word(said, "why"))], body.warnings)
+    heard = sms.heard(talk.word(said, "from"), talk.prose(said, "text"), name, region=region) if name else []
+    return talk.found(heard, body.warnings)

@@ -188,7 +188,7 @@ def prose(value, *path):
 def whole(value, *path):
     """A whole number, also one that is written as text; None where there is none."""
     found = dig(value, *path)
-    if isinstance(found, str) and found.lstrip("-").isdecimal() and len(found) < 19:
+    if isinstance(found, str) and found.removeprefix("-").isdecimal() and len(found) < 19:
         found = int(found)
     return found if isinstance(found, int) and not isinstance(found, bool) and abs(found) < 2**63 else None
 

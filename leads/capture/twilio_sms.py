@@ -14,7 +14,6 @@ from django.utils.translation import gettext_lazy as _
 from leads.capture import sms, talk, twilio
 from leads.capture.base import Reply, Setting
 from leads.capture.talk import Chat, File, Status
-from leads.identity import line
 
 LABEL = _("Twilio: SMS")
 NEEDS_SECRET, GIVEN_SECRET = True, True
@@ -50,20 +49,17 @@ def parse(body, source, *, headers, region="RU", path="", received_at=None):
     if talk.asked_as_test(body):
         return talk.nothing("test", "test")
     said = {name: values[0] for name, values in body.fields.items()}
-    word = partial(_word, said)
+    word = partial(talk.word, said)
     name = word("MessageSid") or word("SmsSid")
     if not re.fullmatch(r"[A-Za-z0-9]{2,64}", name):
         return talk.nothing()
     state = word("MessageStatus") or word("SmsStatus")
     if state in STATUSES:
         return talk.found([_status(name, STATUSES[state], word, path)], body.warnings)
-    files = _files(name, word)
-    text = talk.clean(said.get("Body", ""))[: talk.MAX_TEXT].strip()
-    return talk.found(sms.heard(word("From"), text, name, files=files, region=region), body.warnings)
-
-
-def _word(said, name, limit=200):
-    return line(said.get(name, ""), limit)
+    files = _files(name, talk.whole(said, "NumMedia") or 0, word)
+    return talk.found(
+        sms.heard(word("From"), talk.prose(said, "Body"), name, files=files, region=region), body.warnings
+    )
 
 
 def _status(name, state, word, path):
@@ -73,8 +69,7 @@ def _status(name, state, word, path):
     return Status(to or Chat("sms", ""), name, state, None, why, asked[1] if asked else "")
 
 
-def _files(name, word):
-    count = int(word("NumMedia")) if word("NumMedia").isdecimal() else 0
+def _files(name, count, word):
     found = [
         (n, word(f"MediaUrl{n}", limit=2000), word(f"MediaContentType{n}", limit=100)) for n in range(min(count, 10))
     ]

@@ -1,4 +1,4 @@
-"""Messengers and SMS providers that take our answers: a module each, ``send(message) -> Verdict`` and ``locate(file) -> Place``.
+"""Messengers and SMS providers that take our answers: a module each, ``send(message) -> Verdict`` and ``locate(file) -> Place`` where clients send files.
 
 A module speaks the provider's protocol through ``crm.core.outbound`` and touches no database.
 """

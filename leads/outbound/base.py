@@ -79,13 +79,6 @@ def payload(answer):
     return found if isinstance(found, dict) else {}
 
 
-def part_of(said, *path):
-    """The object at a path of names; empty for anything else."""
-    for name in path:
-        said = said.get(name) if isinstance(said, dict) else None
-    return said if isinstance(said, dict) else {}
-
-
 def pause(answer, stated=None):
     """Seconds that the provider asks us to wait."""
     for given in (stated, answer.headers.get("retry-after")):

@@ -1,22 +1,21 @@
 """SMS.ru: https://sms.ru/api/send (POST, ``json=1``); codes: https://sms.ru/api/send#error"""
 
 from leads.capture.sms_ru import BASE_URL
+from leads.capture.talk import part, whole, word
 from leads.outbound.base import (
     FAILED,
     LATER,
     SENT,
     UNSURE,
-    Place,
     Verdict,
     base_url,
     blocked,
     broken,
     call,
-    part_of,
     pause,
     payload,
     refused,
-)  # fmt: skip
+)
 
 OK = 100
 BUSY = {220, 500, 501, 503}  # faults that pass
@@ -42,7 +41,7 @@ def judge(answer, to):
         return verdict
     code, words = _code(said)
     if code == OK:
-        one = part_of(said, "sms", to)
+        one = part(said, "sms", to)
         code, words = _code(one)
         if code == OK and one.get("sms_id"):
             return Verdict(SENT, str(one["sms_id"])[:200])
@@ -61,10 +60,4 @@ def _not_taken(code, words, answer):
 
 def _code(said):
     """(the code as a number, what it means in the provider's words)."""
-    code = said.get("status_code")
-    code = int(code) if str(code).lstrip("-").isdecimal() else 0
-    return code, str(said.get("status_text") or "")
-
-
-def locate(file):
-    return Place(problem="no address")
+    return whole(said, "status_code") or 0, word(said, "status_text", limit=250)

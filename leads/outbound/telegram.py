@@ -15,7 +15,7 @@ from leads.outbound.base import (
     post_file,
     refused,
     sent_file,
-)  # fmt: skip
+)
 
 
 def _method(source, name, body, file=None):

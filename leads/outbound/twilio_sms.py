@@ -61,9 +61,7 @@ def locate(file):
     """The address came with the message; accounts may ask for the password there. It is told to Twilio alone."""
     source = file.line.conversation.source
     trusted = str(source.settings.get("base_url") or "")
-    own = f"{base_url(source, BASE_URL)}/"
-    return (
-        Place(file.url, _basic(source) if file.url.startswith(own) else {}, trusted)
-        if file.url
-        else Place(problem="no address")
-    )
+    if not file.url:
+        return Place(problem="no address")
+    ours = file.url.startswith(f"{base_url(source, BASE_URL)}/")
+    return Place(file.url, _basic(source) if ours else {}, trusted)

@@ -6,6 +6,7 @@ sent again for as long as VK remembers.
 
 import zlib
 
+from leads.capture.talk import part, word
 from leads.outbound.base import (
     FAILED,
     LATER,
@@ -15,13 +16,12 @@ from leads.outbound.base import (
     base_url,
     blocked,
     call,
-    part_of,
     pause,
     payload,
     post_file,
     refused,
     sent_file,
-)  # fmt: skip
+)
 
 BASE_URL = "https://api.vk.com"
 VERSION = "5.199"
@@ -61,18 +61,24 @@ def _uploaded(talk, file):
     """
     source = talk.source
     answer, verdict = _method(source, "docs.getMessagesUploadServer", type="doc", peer_id=talk.chat)
-    url = part_of(payload(answer), "response").get("upload_url") if verdict is None else ""
+    url = word(payload(answer), "response", "upload_url", limit=2000) if verdict is None else ""
     if not url:
-        return "", verdict or judge(answer)
-    answer, verdict = post_file(source, str(url), {}, "file", file, repeatable=True)
+        return "", verdict or _not_laid_down(answer)
+    answer, verdict = post_file(source, url, {}, "file", file, repeatable=True)
     ticket = payload(answer).get("file") if verdict is None else ""
     if not ticket:
-        return "", verdict or judge(answer)
+        return "", verdict or _not_laid_down(answer)
     answer, verdict = _method(source, "docs.save", file=str(ticket), title=file[0])
-    row = part_of(payload(answer), "response", "doc") if verdict is None else {}
+    row = part(payload(answer), "response", "doc") if verdict is None else {}
     if not row.get("id"):
-        return "", verdict or judge(answer)
+        return "", verdict or _not_laid_down(answer)
     return f"doc{row.get('owner_id')}_{row['id']}", None
+
+
+def _not_laid_down(answer):
+    """The Verdict on an answer without what was asked for: whatever it says of itself, no message has been sent."""
+    verdict = judge(answer)
+    return refused("no document") if verdict.state == SENT else verdict
 
 
 def judge(answer):

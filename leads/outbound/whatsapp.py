@@ -19,7 +19,7 @@ from leads.outbound.base import (
     post_file,
     refused,
     sent_file,
-)  # fmt: skip
+)
 
 BUSY = {1, 2, 4, 80007, 130429, 131000, 131016, 131048, 131056, 133016}  # limits and faults that pass
 CLOSED = {131047}  # more than 24 hours since the client's last message

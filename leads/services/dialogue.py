@@ -8,7 +8,6 @@ from django.db.models import Q
 from django.utils import timezone
 
 from leads.models import ChatLine, Conversation, Message, SentFile, Template
-from leads.outbound import SMS
 from leads.services import letters, talks
 from leads.services.chat_files import limit
 
@@ -103,8 +102,8 @@ def opening(source, lead, chosen=""):
 
     ``chosen``: the key of the template that the SMS begins with.
     """
-    is_sms = source.adapter in SMS
-    conversation = Conversation(source=source, channel="sms" if is_sms else "whatsapp")
+    conversation = talks.unbegun(source)
+    is_sms = conversation.channel == Conversation.Channel.SMS
     said = {"is_sms": is_sms, "max_text": talks.max_text(conversation), "templates": templates(conversation)}
     if not is_sms:
         return said

@@ -67,7 +67,13 @@ def _may_begin(source, lead, known):
     if source.adapter in SMS:
         return takes_sms(lead.phone) and (source.pk, _number(lead)) not in known
     talked = source.pk in {pk for pk, _chat in known}
-    return not talked and bool(templates(Conversation(source=source, channel="whatsapp")))
+    return not talked and bool(templates(unbegun(source)))
+
+
+def unbegun(source):
+    """A conversation that is not there yet: what may be said in it is known all the same."""
+    channel = Conversation.Channel.SMS if source.adapter in SMS else Conversation.Channel.WHATSAPP
+    return Conversation(source=source, channel=channel)
 
 
 def _number(lead):
@@ -90,8 +96,7 @@ def _own(lead, source):
     """The conversation under the lead's phone; None where it is somebody else's (a shared phone)."""
     row, _made = Conversation.objects.get_or_create(
         source=source, chat=_number(lead),
-        defaults={"channel": "sms" if source.adapter in SMS else source.adapter, "person_id": lead.person_id,
-                  "lead": lead, "title": lead.name},
+        defaults={"channel": unbegun(source).channel, "person_id": lead.person_id, "lead": lead, "title": lead.name},
     )  # fmt: skip
     return row if row.person_id == lead.person_id else None
 

@@ -89,6 +89,15 @@ def test_a_file_that_could_not_be_laid_down_is_tried_again_and_nothing_was_said(
     assert len(desk.told) == 1
 
 
+@pytest.mark.parametrize("before", [0, 2])
+def test_an_answer_of_vk_without_the_document_is_no_message_sent(before, talk, rep, desk):
+    for answer in [{"response": {"upload_url": f"{desk.url}/upload"}}, {"file": "ticket"}][:before]:
+        desk.say(200, answer)
+    desk.say(200, {"response": {}})
+    message = sent(talk("vk"), rep)
+    assert (message.state, message.reason, len(desk.told)) == ("failed", "refused no document", before + 1)
+
+
 def test_telegram_that_hangs_up_may_have_said_it(talk, rep, desk):
     desk.say("hang up")
     assert sent(talk("telegram"), rep).state == "unsure"

@@ -104,6 +104,7 @@ def test_sms_ru_is_told_number_text_and_sender(sms, rep, desk):
         ({"status": "OK", "status_code": 100, "sms": {}}, "failed", "refused 200"),
         ({"status": "OK", "status_code": 100, "sms": {"79161234567": {"status_code": 100}}}, "unsure", "no_answer"),
         ([], "failed", "refused 200"),
+        ({"status_code": "--5"}, "failed", "refused 200"),
     ],
 )  # fmt: skip
 def test_every_answer_of_sms_ru_has_its_state(answer, state, reason, sms, rep, desk):
@@ -313,6 +314,13 @@ def test_the_accounts_password_is_told_to_twilio_alone(twilio, desk):
     ]
     assert list(twilio_sms.locate(ChatFile(line=line, url=own)).headers) == ["Authorization"]
     assert [twilio_sms.locate(ChatFile(line=line, url=url)).headers for url in others] == [{}, {}, {}]
+
+
+@pytest.mark.parametrize("count", ["--1", "-1", "1.5", "²", "999999999999999999999"])
+def test_a_count_of_pictures_that_is_none_makes_nobody_stumble(count, twilio, post):
+    assert twilio_says(post, incoming("Привет", NumMedia=count)).status_code == 200
+    drain()
+    assert (Submission.objects.get().state, ChatLine.objects.get().text) == ("lead", "Привет")
 
 
 @pytest.mark.parametrize("number", ["SVET", "900", "", "anonymous"])
