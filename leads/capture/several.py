@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from leads.capture.base import JSON, Refused, Setting, body_kind, charset_of, path_of, read_json
+from leads.capture.base import JSON, MEGABYTE, Refused, Setting, body_kind, charset_of, path_of, read_json
 from leads.capture.fields import CANONICAL, CONTAINERS, fold
 
-MOST = 500  # enquiries in one body
+MOST = 1000  # enquiries in one body
+MAX_BODY = 2 * MEGABYTE  # 2 kB for each
 LONGEST = 190  # characters of a list's path
 ONE = "-"  # of the setting: a body is one enquiry
 LISTS = {"leads", "enquiries", "inquiries", "submissions", "applications", "лиды", "заявки", "обращения"}

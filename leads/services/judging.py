@@ -26,11 +26,11 @@ def phone_region():
     return Organisation.get().region
 
 
-def read(submission):
+def read(submission, *, fresh=True):
     """Parsed of the stored bytes; raises Refused."""
     source = submission.source
     adapter = ADAPTERS[source.adapter]
-    body = parts.body(adapter, submission.content_type, parts.raw_of(submission), submission.part)
+    body = parts.body_of(submission, fresh=fresh)
     return adapter.parse(
         body, source, headers=submission.headers, region=phone_region(), path=submission.path,
         received_at=submission.received_at,
@@ -59,7 +59,7 @@ def judge(pk, *, force=False, fresh=False):
         return None
     try:
         enqueue_many(TASK, [other.pk for other in parts.found_later(submission)])
-        parsed = read(submission)
+        parsed = read(submission, fresh=fresh)
     except Refused as refused:
         return _settle(submission, state=State.REJECTED, reason=refused.reason, detail=refused.detail)
     try:

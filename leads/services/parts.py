@@ -1,10 +1,12 @@
 """Several enquiries of one body, each a receipt with a fate of its own; the body is stored once, with the first."""
 
+import functools
 import json
 import uuid
+from dataclasses import replace
 
 from leads.capture import ADAPTERS, several
-from leads.capture.base import Refused, charset_of, parse_body, read_json
+from leads.capture.base import JSON, Refused, charset_of, parse_body, read_json
 from leads.models import Submission
 
 
@@ -26,6 +28,28 @@ def raw_of(receipt):
     if receipt.whole_id is None:
         return bytes(receipt.body)
     return bytes(Submission.objects.values_list("body", flat=True).get(pk=receipt.whole_id))
+
+
+def body_of(receipt, *, fresh=False):
+    """The Body that a receipt is judged by; of a part without the others. ``fresh``: as it is stored now."""
+    adapter = ADAPTERS[receipt.source.adapter]
+    if receipt.whole_id is None:
+        return body(adapter, receipt.content_type, bytes(receipt.body), receipt.part)
+    value, warnings = (_whole.__wrapped__ if fresh else _whole)(receipt.whole_id, receipt.sha256)
+    found = _alone(adapter, value, receipt.part)
+    return replace(found, warnings=[*warnings, *found.warnings])
+
+
+@functools.lru_cache(2)
+def _whole(pk, _sha256):
+    """(value, warnings) of a body that several receipts share: its parts are judged one after another."""
+    kind, raw = Submission.objects.values_list("content_type", "body").get(pk=pk)
+    return read_json(bytes(raw), charset_of(kind))
+
+
+def _alone(adapter, value, path):
+    first = f"{path.rpartition('.')[0]}.0".lstrip(".")
+    return body(adapter, JSON, json.dumps(several.only(value, path)).encode(), first)
 
 
 def divide(first, rest, values=None):

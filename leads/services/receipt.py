@@ -109,29 +109,30 @@ def check(source, envelope):
         raise Refused(415, "unparseable", _("Compressed bodies are not taken."))
     _check_origin(source, envelope)
     body, found = _read(source, envelope)
+    region = phone_region()
     if not found:
-        _check_enquiry(source, envelope, body)
+        _check_enquiry(source, envelope, region, body)
     pieces = several.pieces(envelope.content_type, envelope.raw, found) if found else []
-    wrong = {part: _wrong(source, envelope, *piece) for part, *piece in pieces}
+    wrong = {part: _wrong(source, envelope, region, *piece) for part, *piece in pieces}
     if found and all(wrong.values()):
         raise wrong[found[0]]
     return Checked(body, wrong)
 
 
-def _check_enquiry(source, envelope, body):
+def _check_enquiry(source, envelope, region, body):
     adapter = ADAPTERS[source.adapter]
     parsed = adapter.parse(
-        body, source, headers=envelope.headers, region=phone_region(), path=envelope.path, received_at=timezone.now()
+        body, source, headers=envelope.headers, region=region, path=envelope.path, received_at=timezone.now()
     )
     if parsed.kind == "lead" and not parsed.identities and not getattr(adapter, "TAKES_ALL", False):
         raise Refused(422, "no_contact", _("A phone, an email or a messenger to answer to is needed."))
 
 
-def _wrong(source, envelope, piece, part):
+def _wrong(source, envelope, region, piece, part):
     """Why one of several enquiries is refused, or None."""
     try:
         body = parts.body(ADAPTERS[source.adapter], JSON, piece, part)
-        _check_enquiry(source, envelope, body)
+        _check_enquiry(source, envelope, region, body)
     except Refused as refused:
         return refused
     return None
@@ -139,8 +140,9 @@ def _wrong(source, envelope, piece, part):
 
 def body_limit(source):
     """Bytes that one delivery to this source may have."""
-    own = getattr(ADAPTERS.get(source.adapter), "MAX_BODY", MAX_BODY)
-    return int(source.settings.get("max_body") or own)
+    adapter = ADAPTERS.get(source.adapter)
+    usual = several.MAX_BODY if getattr(adapter, "SEVERAL", False) else MAX_BODY
+    return int(source.settings.get("max_body") or getattr(adapter, "MAX_BODY", usual))
 
 
 def _check_origin(source, envelope):

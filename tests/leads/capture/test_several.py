@@ -3,14 +3,16 @@
 import json
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
 from crm.core.jobs import drain
 from leads.capture import several
-from leads.capture.base import JSON, Refused
+from leads.capture.base import JSON, Refused, read_json
 from leads.models import Interaction, Lead, Person, Source, Submission
-from leads.services import erasing, judging
+from leads.services import erasing, judging, parts
 from leads.services.ledger import ledger
 from tests.leads.capture.bodies import packed
 from tests.leads.capture.conftest import make_source
@@ -139,6 +141,43 @@ def test_too_many_at_once_are_refused_as_a_whole(program, post):
     assert (answer.status_code, answer.json()["error"]) == (422, "invalid")
     assert post("program", json_=[ANNA | {"x": n} for n in range(several.MOST)]).status_code == 202
     assert Submission.objects.filter(state="waiting").count() == several.MOST
+
+
+def batch(size, wrong=()):
+    return [
+        {"name": f"Клиент {n}", "comment": "Нужен расчёт " * 12} | ({} if n in wrong else {"phone": f"+7903{n:07d}"})
+        for n in range(size)
+    ]
+
+
+def statements(send):
+    with CaptureQueriesContext(connection) as found:
+        answer = send()
+    return answer, len(found)
+
+
+def test_a_thousand_at_once_of_which_three_are_wrong(program, post, judged):
+    """API-25: a list that names every receipt; as many statements for a thousand as for ten."""
+    post("program", json_=batch(2))  # what is read once is known
+    Submission.objects.all().delete()
+    _few, for_ten = statements(lambda: post("program", json_=batch(10)))
+    Submission.objects.all().delete()
+    answer, for_thousand = statements(lambda: post("program", json_=batch(1000, wrong={0, 499, 999})))
+    said = answer.json()["receipts"]
+    assert (answer.status_code, len(said), for_thousand) == (202, 1000, for_ten)
+    assert {n: one["error"] for n, one in enumerate(said) if one["state"] != "waiting"} == dict.fromkeys(
+        (0, 499, 999), "no_contact"
+    )
+    assert [one["receipt"] for one in said] == [str(number) for (number,) in rows("receipt")]
+    assert ledger() == {"received": 1000} | dict.fromkeys(STATES, 0) | {"waiting": 997, "rejected": 3}
+
+
+def test_the_body_is_read_once_for_all_its_parts(program, post, judged, monkeypatch):
+    post("program", json_=batch(20))
+    looks = []
+    monkeypatch.setattr(parts, "read_json", lambda *given: looks.append(1) or read_json(*given))
+    judged()
+    assert ({state for (state,) in rows("state")}, len(cards()), len(looks)) == ({"lead"}, 20, 1)
 
 
 def test_sent_twice_no_card_is_made_twice(program, post, judged):
