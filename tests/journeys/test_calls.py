@@ -102,7 +102,7 @@ def rings(product, outside, page):
     shown, at = wait_for(lambda: [n for n in page.notices if "Входящий звонок" in n[0]["text"]], "the toast")[0]
     lead = wait_for(lambda: card_of(product), "the card")
     assert shown["href"] == f"/leads/{lead['id']}/"
-    assert "+7 916 555-00-11" in shown["text"]
+    assert "+7\N{NO-BREAK SPACE}916\N{NO-BREAK SPACE}555-00-11" in shown["text"]
     assert at - begun < 5  # the bar is two seconds; the machine of the tests may be busy
     owner = product.value("select username from core_user where id = %s", lead["owner_id"])
     assert owner == "rep_ru"

@@ -19,6 +19,7 @@ from tests.leads import exchange as stand_in
 
 pytestmark = pytest.mark.django_db
 START = datetime(2026, 1, 1, 9, 0, tzinfo=UTC)
+PHONE = "+7 916 123-45-67".replace(" ", "\N{NO-BREAK SPACE}")  # as it is shown
 
 
 # --- The fold ---------------------------------------------------------------------------------------------------------
@@ -98,7 +99,7 @@ def test_a_client_who_calls_is_shown_to_whose_phone_rings(hear, rep, source):
     outcome = hear("ringing", direction="in", client="+79161234567", extension="101")
     hear("ringing", direction="in", client="+79161234567", extension="101", name="again")
     assert (outcome.state, outcome.lead) == ("merged", lead)
-    assert told(rep) == [("ringing", f"{lead}, +7 916 123-45-67", f"/leads/{lead.pk}/")]
+    assert told(rep) == [("ringing", f"{lead}, {PHONE}", f"/leads/{lead.pk}/")]
     assert Lead.objects.count() == 1
 
 
@@ -110,7 +111,7 @@ def test_whose_client_it_is_stays_unseen_by_a_stranger(hear, rep, outsider, sour
     assert (notice.kind, notice.url, notice.details) == (
         "ringing_other",
         "",
-        {"name": "+7 916 123-45-67", "owner": str(rep)},
+        {"name": PHONE, "owner": str(rep)},
     )
     assert str(lead) not in str(notice.details)
 
@@ -129,7 +130,7 @@ def test_a_new_caller_is_a_card_of_whose_phone_rings_then_of_who_answers(hear, r
 def test_of_a_client_without_an_extension_the_owner_learns(hear, rep):
     lead = LeadFactory(owner=rep, phone="+79161234567")
     hear("started", direction="in", client="+79161234567")
-    assert told(rep) == [("ringing", f"{lead}, +7 916 123-45-67", f"/leads/{lead.pk}/")]
+    assert told(rep) == [("ringing", f"{lead}, {PHONE}", f"/leads/{lead.pk}/")]
 
 
 def test_what_was_judged_late_does_not_ring(hear, rep):

@@ -130,7 +130,10 @@ def test_the_two_cards_are_told_in_the_readers_words(pair, rep):
     assert told == {
         "Имя": ["Анна Смирнова", "Аня"], "Компания": [company, None], "Пол": ["женский", ""], "Ответственный": [rep, None],
     }  # fmt: skip
-    assert of_lead["Телефон"] == ["+7 916 000-00-01", "+7 916 555-00-02"]
+    assert of_lead["Телефон"] == [
+        "+7\N{NO-BREAK SPACE}916\N{NO-BREAK SPACE}000-00-01",
+        "+7\N{NO-BREAK SPACE}916\N{NO-BREAK SPACE}555-00-02",
+    ]
     assert of_lead["Бюджет"] == [None, "5\N{NO-BREAK SPACE}680\N{NO-BREAK SPACE}000\N{NO-BREAK SPACE}₽"]
 
 

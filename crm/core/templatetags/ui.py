@@ -208,7 +208,7 @@ def attr(value):
 
 @register.filter
 def phone(value):
-    """E.164 as people of its country write it; anything else unchanged."""
+    """E.164 as people of its country write it, never broken at the end of a line; anything else unchanged."""
     return _phone(str(value or ""))
 
 
@@ -218,7 +218,8 @@ def _phone(text):
         parsed = phonenumbers.parse(text)
     except phonenumbers.NumberParseException:
         return text
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+    written = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+    return written.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 # --- Time ---------------------------------------------------------------------------------------------------------
@@ -268,11 +269,6 @@ def _time(written, text, state, css):
 def _day(local, now):
     """A date as short as it stays clear: "12 Nov", with the year only when it is another one."""
     return _date("MMMd" if local.year == now.year else "yMMMd", local.date())
-
-
-@kept
-def _short(day):
-    return format_date(day, "short", locale=_locale())
 
 
 @kept
@@ -343,13 +339,13 @@ def month(day):
 
 @register.filter
 def moment(value):
-    """A moment as short as it stays clear, for dense tables: "14:05" today, "12 Nov", "12.03.25" of another year."""
+    """A moment as short as it stays clear, for dense tables: "14:05" today, "12 Nov", "12 Mar 2025" of another year."""
     if not value:
         return NOTHING
     now, local = timezone.localtime(), timezone.localtime(value)
     if local.date() == now.date():
         return _clock(local.hour, local.minute)
-    return _day(local, now) if local.year == now.year else _short(local.date())
+    return _day(local, now)
 
 
 def _rounded(delta):
