@@ -5,14 +5,14 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from crm.core.admin_base import ReadOnlyAdmin
+from crm.core.admin_base import ReadOnlyAdmin, SettingsAdmin
 from crm.core.naming import COLUMNS, numbered
 from crm.core.templatetags.ui import money
 from deals.models import Deal, DealStageMove, Product
 
 
 @admin.register(Product)
-class ProductAdmin(admin.ModelAdmin):
+class ProductAdmin(SettingsAdmin):
     list_display = ["name", "price", "unit", "is_active"]
     list_editable = ["price", "is_active"]
     list_filter = ["is_active"]

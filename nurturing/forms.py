@@ -4,12 +4,14 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from crm.core.versions import Versioned
 from leads.forms.conditions import ConditionField, ConditionWidget
 from leads.models import Template
 from nurturing.models import Sequence, Step
 
 
-class SequenceForm(forms.ModelForm):
+class SequenceForm(Versioned, forms.ModelForm):
+    audit = staticmethod(lambda row: {"action": "sequence_changed", "details__pk": row.pk})
     condition = ConditionField(
         widget=ConditionWidget(least=2, spare=2),
         label=_("Which leads: all of these hold"),
@@ -22,7 +24,9 @@ class SequenceForm(forms.ModelForm):
         widgets = {"enrols_by_rule": forms.CheckboxInput(attrs={"class": "switch"})}
 
 
-class StepForm(forms.ModelForm):
+class StepForm(Versioned, forms.ModelForm):
+    audit = staticmethod(lambda row: {"action": "sequence_changed", "details__pk": row.sequence_id})
+
     class Meta:
         model = Step
         fields = ["kind", "hours", "template", "title"]

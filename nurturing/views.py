@@ -3,6 +3,7 @@
 from functools import wraps
 
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 from django.db.models import Count, Q
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -11,7 +12,8 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from crm.core.fragments import part_of
-from crm.core.models import Role
+from crm.core.models import AuditEntry, Role
+from crm.core.versions import locked, refusal
 from leads.models import Lead
 from leads.services import letters, optouts
 from leads.views import answers
@@ -69,18 +71,25 @@ def new(request):
 
 @require_http_methods(["GET", "POST"])
 @for_roles(READERS)
+@transaction.atomic
 def sequence(request, pk):
-    row = get_object_or_404(Sequence, pk=pk)
+    row = get_object_or_404(locked(Sequence.objects.all(), request), pk=pk)
     form = SequenceForm(request.POST or None, instance=row)
     if request.method == "POST":
         if not may_write(request.user):
             raise PermissionDenied
         if form.is_valid():
             form.save()
+            _changed(request, row)
             return answers.away(request, _address(row), _("The sequence is saved."))
         row = get_object_or_404(Sequence, pk=pk)  # as it is, not as it was refused
-    context = _page(request, row) | {"form": form}
-    return render(request, "nurturing/sequence.html", context, status=422 if request.method == "POST" else 200)
+    context, status = _page(request, row) | {"form": form}, refusal(form) if request.method == "POST" else 200
+    return render(request, "nurturing/sequence.html", context, status=status)
+
+
+def _changed(request, row):
+    details = {"pk": row.pk}
+    AuditEntry.objects.create(user=request.user, action="sequence_changed", subject=row.name, details=details)
 
 
 def _page(request, row):
@@ -143,12 +152,14 @@ def _is_key(text):
 # --- Steps -----------------------------------------------------------------------------------------------------------
 @require_http_methods(["GET", "POST"])
 @for_roles(WRITERS)
+@transaction.atomic
 def step(request, pk, step_pk=None):
-    row = get_object_or_404(Sequence, pk=pk)
+    row = get_object_or_404(locked(Sequence.objects.all(), request), pk=pk)
     kept = get_object_or_404(row.steps.filter(is_archived=False), pk=step_pk) if step_pk else None
     form = StepForm(request.POST or None, instance=kept or Step(sequence=row))
     if request.method == "POST" and form.is_valid():
         form.save() if kept else services.place(form.save(commit=False), row)
+        _changed(request, row)
         return answers.done(request, _address(row), _("The step is saved."), **{"steps:changed": {}})
     context = {"form": form, "sequence": row, "step": kept}
     return answers.dialog(request, "nurturing/step.html", context, invalid=request.method == "POST")

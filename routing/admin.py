@@ -4,7 +4,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from crm.core.admin_base import ReadOnlyAdmin
+from crm.core.admin_base import ReadOnlyAdmin, SettingsAdmin
 from crm.core.naming import COLUMNS
 from leads.conditions import all_in_words
 from routing.forms import RuleForm
@@ -14,7 +14,7 @@ from routing.staff import Staff, staff
 
 
 @admin.register(Rule)
-class RuleAdmin(admin.ModelAdmin):
+class RuleAdmin(SettingsAdmin):
     """Tried from the top; the first rule that holds and has somebody at work decides."""
 
     form = RuleForm

@@ -4,7 +4,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from crm.core.admin_base import ReadOnlyAdmin
+from crm.core.admin_base import ReadOnlyAdmin, SettingsAdmin
 from crm.core.naming import COLUMNS
 from leads.conditions import all_in_words
 from leads.models import Kind
@@ -14,7 +14,7 @@ from scoring.services import rescore_all
 
 
 @admin.register(Rule)
-class RuleAdmin(admin.ModelAdmin):
+class RuleAdmin(SettingsAdmin):
     form = RuleForm
     list_display = ["name", "kind", "points", "asks", "listens", "cap", "half_life", "position", "is_active"]
     list_editable = ["position", "is_active"]
@@ -51,7 +51,7 @@ class RuleAdmin(admin.ModelAdmin):
 
 
 @admin.register(Thresholds)
-class ThresholdsAdmin(admin.ModelAdmin):
+class ThresholdsAdmin(SettingsAdmin):
     form = ThresholdsForm
     list_display = ["warm", "hot", "mql", "sql"]
 

@@ -19,7 +19,7 @@ from crm.core import (
     admin_sign_ins,  # noqa: F401 - who signed in, who is locked out
     jobs,
 )
-from crm.core.admin_base import ReadOnlyAdmin
+from crm.core.admin_base import ReadOnlyAdmin, SettingsAdmin, Versioned
 from crm.core.models import (
     Absence,
     ApiKey,
@@ -80,7 +80,8 @@ class PasswordForm(AdminPasswordChangeForm):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(Versioned, DjangoUserAdmin):
+    volatile = ("password",)  # a sign-in may write it anew
     form = UserForm
     change_password_form = PasswordForm
     inlines = [AbsenceInline]
@@ -124,14 +125,14 @@ class UserAdmin(DjangoUserAdmin):
 
 
 @admin.register(Team)
-class TeamAdmin(admin.ModelAdmin):
+class TeamAdmin(SettingsAdmin):
     list_display = ["name", "specialisation"]
     filter_horizontal = ["heads"]
     search_fields = ["name"]
 
 
 @admin.register(Skill)
-class SkillAdmin(admin.ModelAdmin):
+class SkillAdmin(SettingsAdmin):
     search_fields = ["name"]
 
 
@@ -147,19 +148,19 @@ class HolidayInline(admin.TabularInline):
 
 
 @admin.register(Calendar)
-class CalendarAdmin(admin.ModelAdmin):
+class CalendarAdmin(SettingsAdmin):
     list_display = ["name", "is_default"]
     inlines = [HoursInline, HolidayInline]
 
 
 @admin.register(Absence)
-class AbsenceAdmin(admin.ModelAdmin):
+class AbsenceAdmin(SettingsAdmin):
     list_display = ["user", "starts_at", "ends_at", "reason"]
     list_select_related = ["user"]
 
 
 @admin.register(Organisation)
-class OrganisationAdmin(admin.ModelAdmin):
+class OrganisationAdmin(SettingsAdmin):
     list_display = ["name", "currency", "time_zone", "language"]
 
     def has_add_permission(self, request):
@@ -170,7 +171,7 @@ class OrganisationAdmin(admin.ModelAdmin):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin):
+class ApiKeyAdmin(SettingsAdmin):
     list_display = ["name", "prefix", "user", "is_active", "created_at", "used_at"]
     list_select_related = ["user"]
     readonly_fields = ["prefix", "created_at", "used_at"]

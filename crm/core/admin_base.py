@@ -2,8 +2,12 @@
 
 from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
+from django.db import connection, transaction
 from django.utils.functional import cached_property
+
+from crm.core.versions import NAME, Version, differences, facts
 
 CAP = 1000  # rows that a list of a big table counts and pages through; beyond it, filter
 
@@ -20,6 +24,94 @@ class CappedPaginator(Paginator):
     @cached_property
     def count(self):
         return len(self.object_list.order_by().values_list("pk", flat=True)[: CAP + 1])
+
+
+class Versioned:
+    """Beside admin.ModelAdmin: whoever saves a page or a list that a colleague has changed meanwhile is told.
+
+    See ``crm.core.versions``; the template puts the version into the page (templates/admin/change_form.html).
+    """
+
+    volatile = ()  # fields that the product itself changes
+
+    def changeform_view(self, request, object_id=None, form_url="", extra_context=None):
+        response = super().changeform_view(request, object_id, form_url, extra_context)
+        version = getattr(request, "version", None)
+        if version and hasattr(response, "context_data"):
+            response.context_data["version"] = version
+            response.status_code = 409 if version.is_stale else response.status_code
+        return response
+
+    def get_object(self, request, object_id, from_field=None):
+        """The row with its version; locked for a save, so that what is compared is what is written over."""
+        row = super().get_object(request, object_id, from_field)
+        if row is None:
+            return None
+        if request.method == "POST" and connection.in_atomic_block:
+            row.refresh_from_db(from_queryset=self.model._base_manager.select_for_update(of=("self",), no_key=True))
+        request.version = Version(self._stored(request, row), request.POST.get(NAME, ""), row)
+        return row
+
+    def _stored(self, request, row):
+        """All that the page of a row shows to be changed: its own values and those of the rows below it."""
+        kept = [{name: value for name, value in facts(row).items() if name not in self.volatile}]
+        for inline in self.get_inline_instances(request, row):
+            key = next(f for f in inline.model._meta.fields if f.remote_field and f.related_model is self.model)
+            rows = inline.model._base_manager.filter(**{key.name: row}).order_by("pk")
+            kept.append([[below.pk, facts(below)] for below in rows])
+        return kept
+
+    def get_form(self, request, obj=None, change=False, **kwargs):
+        form, version = super().get_form(request, obj, change=change, **kwargs), getattr(request, "version", None)
+        if not (change and version and version.is_stale):
+            return form
+
+        class Stale(form):
+            def clean(self):
+                cleaned = super().clean()
+                self.add_error(None, version.message(differences(self)))
+                return cleaned
+
+        return Stale
+
+    # --- Lists whose cells are edited ---
+
+    def changelist_view(self, request, extra_context=None):
+        if request.method == "POST" and "_save" in request.POST:
+            with transaction.atomic():
+                return self._list(request, extra_context)
+        return self._list(request, extra_context)
+
+    def _list(self, request, extra_context):
+        response = super().changelist_view(request, extra_context)
+        shown = getattr(response, "context_data", {}).get("cl")
+        if shown is not None and shown.formset is not None:
+            version = self._list_version(request, [form.instance.pk for form in shown.formset.forms])
+            response.context_data["version"] = version
+            response.status_code = 409 if version.is_stale else response.status_code
+        return response
+
+    def _list_version(self, request, pks):
+        rows = self.model._base_manager.filter(pk__in=pks).order_by("pk")
+        rows = rows.select_for_update(of=("self",), no_key=True) if request.method == "POST" else rows
+        values = [[row.pk, facts(row, self.list_editable)] for row in rows]
+        return Version(values, request.POST.get(NAME, ""))
+
+    def get_changelist_formset(self, request, **kwargs):
+        base, of = super().get_changelist_formset(request, **kwargs), self._list_version
+
+        class Fresh(base):
+            def clean(self):
+                super().clean()
+                version = of(request, [form.instance.pk for form in self.forms])
+                if version.is_stale:
+                    raise ValidationError(version.message())
+
+        return Fresh
+
+
+class SettingsAdmin(Versioned, admin.ModelAdmin):
+    """For what several administrators change."""
 
 
 class BigTableAdmin(admin.ModelAdmin):
@@ -51,7 +143,7 @@ class KeysOnly(AutocompleteSelect):
         return super().optgroups(name, [key for key in value if str(key).isdecimal()], attr)
 
 
-class SearchedAdmin(admin.ModelAdmin):
+class SearchedAdmin(SettingsAdmin):
     """For pages with ``autocomplete_fields``."""
 
     def formfield_for_foreignkey(self, db_field, request, **kwargs):

@@ -7,6 +7,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from crm.core.admin_base import SettingsAdmin
 from crm.core.models import Pipeline, Reason, Stage, StageEdge
 
 SUBJECTS = {"lead": "leads", "deal": "deals"}  # kind of the pipeline → how a stage calls its cards
@@ -96,11 +97,15 @@ class PipelineForm(forms.ModelForm):
 
 
 @admin.register(Pipeline)
-class PipelineAdmin(admin.ModelAdmin):
+class PipelineAdmin(SettingsAdmin):
     form = PipelineForm
     inlines = [StageInline]
     list_display = ["name", "kind", "position", "is_default", "is_active"]
     list_filter = ["kind"]
+
+    def _stored(self, request, row):
+        moves = StageEdge.objects.filter(source__pipeline=row).order_by("source", "target")
+        return [*super()._stored(request, row), list(moves.values_list("source", "target", "heads_only"))]
 
     def get_readonly_fields(self, request, obj=None):
         return ["kind"] if obj else []  # its stages and cards are of that kind
@@ -164,7 +169,7 @@ def flaws(pipeline):
 
 
 @admin.register(Reason)
-class ReasonAdmin(admin.ModelAdmin):
+class ReasonAdmin(SettingsAdmin):
     list_display = ["name", "kind", "position", "is_active"]
     list_editable = ["position", "is_active"]
     list_filter = ["kind"]

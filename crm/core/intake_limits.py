@@ -7,6 +7,8 @@ import asyncio
 import contextlib
 import re
 
+from crm.core.storage import is_full
+
 SMALL = 5 * 1024 * 1024  # bytes: enquiries, forms, API
 LARGE = 200 * 1024 * 1024  # bytes: uploaded lists, materials of a source
 MIDDLE = 21 * 1024 * 1024  # bytes: a colleague's message to a client, which may bring a file
@@ -17,7 +19,7 @@ SLOWEST = 1024  # bytes a second on the average: a body that drips holds its con
 LINGER = 5.0  # seconds in which the rest of a refused body may pass by, so that its sender reads the answer
 PASSED_BY = 64 * 1024 * 1024  # bytes of it
 
-ANSWERS = {408: b'{"error": "timeout"}', 413: b'{"error": "too_large"}'}
+ANSWERS = {408: b'{"error": "timeout"}', 413: b'{"error": "too_large"}', 503: b'{"error": "unavailable"}'}
 
 
 class _Refused(Exception):
@@ -48,6 +50,10 @@ class BodyLimits:
             return await self.app(scope, self.measured(receive, limit), send)
         except _Refused as refused:
             return await self.refuse(receive, send, refused.status)
+        except OSError as error:  # of the body that Django lays down: nobody has been asked yet
+            if not is_full(error):
+                raise
+            return await self.refuse(receive, send, 503)
 
     @staticmethod
     def declared(scope):
@@ -82,11 +88,12 @@ class BodyLimits:
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
             (b"connection", b"close"),
+            *([(b"retry-after", b"5")] if status == 503 else []),
         ]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": True})
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(cls.pass_by(receive), LINGER if status == 413 else 0)
+            await asyncio.wait_for(cls.pass_by(receive), 0 if status == 408 else LINGER)
         await send({"type": "http.response.body"})
 
     @staticmethod

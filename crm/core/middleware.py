@@ -14,19 +14,19 @@ from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 from whitenoise.middleware import WhiteNoiseMiddleware
 
+from crm.core.storage import is_full
 from crm.core.views import bad_request
+from crm.core.views.errors import unavailable
 
 log = logging.getLogger(__name__)
 
 
 class DatabaseDown:
-    """No database, no room on its disk, or a lock that does not open: 503 with Retry-After, never 500, never 2xx.
+    """No database, no room on a disk, or a lock that does not open: 503 with Retry-After, never 500, never 2xx.
 
     And 400 for a value that it cannot hold (a NUL, half a letter, a number beyond all measure): what a page does not
     look at itself, such as the filters of Django's own admin.
     """
-
-    RETRY_AFTER = "5"  # seconds
 
     def __init__(self, get_response):
         self.get_response = get_response
@@ -36,8 +36,8 @@ class DatabaseDown:
 
     def process_exception(self, request, exception):
         if self.is_outage(exception):
-            log.warning("database unavailable: %s", exception.__class__.__name__)
-            return self.unavailable(request)
+            log.warning("database or disk unavailable: %s", exception.__class__.__name__)
+            return unavailable(request)
         if isinstance(exception, DataError | OverflowError | UnicodeEncodeError):
             log.warning("a value that cannot be kept: %s %s", request.path, exception)
             return self.unfit(request, exception)
@@ -46,22 +46,12 @@ class DatabaseDown:
     @staticmethod
     def is_outage(exception):
         outages = (OperationalError, InterfaceError, psycopg_pool.PoolTimeout)
-        return isinstance(exception, outages) or (
-            isinstance(exception, DatabaseError) and "No space left" in str(exception)
-        )
+        return isinstance(exception, outages) or (isinstance(exception, DatabaseError | OSError) and is_full(exception))
 
     def unfit(self, request, exception):
         if "text/html" in request.headers.get("Accept", ""):
             return bad_request(request, exception)
         return HttpResponse(b'{"error": "invalid"}', status=400, content_type="application/json")
-
-    def unavailable(self, request):
-        if "text/html" in request.headers.get("Accept", ""):
-            response = render(None, "503.html", status=503)
-        else:
-            response = HttpResponse(b'{"error": "unavailable"}', status=503, content_type="application/json")
-        response["Retry-After"] = self.RETRY_AFTER
-        return response
 
 
 class UserPreferences:

@@ -29,7 +29,7 @@ urlpatterns = [
     path("password/reset/sent/", auth.PasswordResetDoneView.as_view(), name="password_reset_sent"),
     path(
         "password/reset/<uidb64>/<token>/",
-        auth.PasswordResetConfirmView.as_view(**_then("password_reset_complete")),
+        account.NewPasswordView.as_view(**_then("password_reset_complete")),
         name="password_reset_confirm",
     ),
     path("password/reset/done/", auth.PasswordResetCompleteView.as_view(), name="password_reset_complete"),

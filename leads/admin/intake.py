@@ -7,7 +7,7 @@ from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
-from crm.core.admin_base import ReadOnlyAdmin, SearchedAdmin
+from crm.core.admin_base import ReadOnlyAdmin, SearchedAdmin, SettingsAdmin
 from leads.capture import PSEUDO, adapter_choices, label_of
 from leads.forms.sources import PlainSourceForm
 from leads.models import ConsentText, Origin, Source, Submission
@@ -25,7 +25,7 @@ class SourceKind(admin.SimpleListFilter):
 
 
 @admin.register(Source)
-class SourceAdmin(admin.ModelAdmin):
+class SourceAdmin(SettingsAdmin):
     form = PlainSourceForm  # settings are on the source's own page
     list_display = ["name", "key", "kind", "channel", "is_active", "page"]
     list_filter = [SourceKind, "channel", "is_active"]
@@ -53,7 +53,7 @@ class SourceAdmin(admin.ModelAdmin):
 
 
 @admin.register(ConsentText)
-class ConsentTextAdmin(admin.ModelAdmin):
+class ConsentTextAdmin(SettingsAdmin):
     """A version that people have agreed to is never rewritten: a new wording is a new version."""
 
     list_display = ["__str__", "version", "created_at"]

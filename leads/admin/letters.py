@@ -6,14 +6,14 @@ from django.utils.html import format_html
 from django.utils.translation import get_language_info, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from crm.core.admin_base import ReadOnlyAdmin
+from crm.core.admin_base import ReadOnlyAdmin, SettingsAdmin
 from crm.core.naming import COLUMNS
 from leads.forms.letters import TemplateForm
 from leads.models import Message, Suppression, Template
 
 
 @admin.register(Template)
-class TemplateAdmin(admin.ModelAdmin):
+class TemplateAdmin(SettingsAdmin):
     form = TemplateForm
     list_display = ["name", "kind", "speaks", "is_welcome", "is_active", "preview"]
     list_filter = ["kind", "is_active"]

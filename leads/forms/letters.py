@@ -4,14 +4,17 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from crm.core.versions import Versioned
 from leads.letters import MAX_TEXT
 from leads.models import Message, Template
 from leads.services import letters, optouts
 from leads.services.talks import MAX_SMS
 
 
-class TemplateForm(forms.ModelForm):
+class TemplateForm(Versioned, forms.ModelForm):
     """A template of letters, SMS or call scripts; refused where a variable or a link would not work."""
+
+    audit = staticmethod(lambda row: {"action": "template_changed", "details__pk": row.pk})
 
     class Meta:
         model = Template

@@ -4,6 +4,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from crm.core.versions import Versioned
 from leads.capture import ADAPTERS, adapter_choices
 from leads.capture.base import MEGABYTE, megabytes
 from leads.models import Source
@@ -39,8 +40,11 @@ class PlainSourceForm(forms.ModelForm):
         return self.cleaned_data["key"]
 
 
-class SourceForm(PlainSourceForm):
+class SourceForm(Versioned, PlainSourceForm):
     """With the settings, each checked by ``services.sources``; secrets are never shown again."""
+
+    also = ("settings",)
+    audit = staticmethod(sources.told_by)
 
     origins = forms.CharField(
         label=_("Sites that may post"), required=False,

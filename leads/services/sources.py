@@ -35,6 +35,8 @@ HIDDEN = {
 NUMBERS = {  # setting → (least, most)
     "per_minute": (1, 10_000_000),
     "visits_per_minute": (1, 10_000_000),
+    "form_per_minute": (1, 10_000_000),
+    "sms_per_day": (1, 1_000_000),
     "max_body": (1024, 5 * 1024 * 1024),
     "max_field": (100, 100_000),
 }
@@ -151,6 +153,11 @@ def facts_of(source):
             value = json.dumps(value, ensure_ascii=False, indent=1)
         shown.append((setting.label if setting else name, value))
     return shown
+
+
+def told_by(source):
+    """Filters of the audit log's entries about a source."""
+    return {"action__startswith": "source_", "subject": source.key}
 
 
 def saved(source):

@@ -3,6 +3,7 @@
 from functools import wraps
 
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 from django.http import Http404
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -10,7 +11,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
+from crm.core import versions
 from crm.core.models import AuditEntry
+from crm.core.versions import Version, facts
 from leads import search
 from leads.capture import ADAPTERS
 from leads.forms.doors import (
@@ -34,8 +37,10 @@ from leads.views.receipts import readers
 METHODS = ["GET", "HEAD", "POST"]
 
 
-def _source(key, adapters):
-    found = get_object_or_404(Source.objects.select_related("origin"), key=key)
+def _source(key, adapters, request=None):
+    """``request``: of a page that changes the settings; they are locked while it saves."""
+    rows = Source.objects.select_related("origin")
+    found = get_object_or_404(versions.locked(rows, request) if request else rows, key=key)
     if found.adapter not in adapters:
         raise Http404
     return found
@@ -53,11 +58,18 @@ def administrators(view):
 
 def _page(request, template, source, context, *, invalid=False):
     shown = {"source": source, "has_address": True, "is_form": getattr(ADAPTERS[source.adapter], "HOSTED", False)}
-    return render(request, template, shown | context, status=422 if invalid else 200)
+    stale = getattr(context.get("version"), "is_stale", False)
+    return render(request, template, shown | context, status=409 if stale else 422 if invalid else 200)
 
 
 def _sent(request):
     return request.POST if request.method == "POST" else None
+
+
+def _version(request, source):
+    """Of the settings that a page edits a part of."""
+    values = facts(source, {"settings"})
+    return Version(values, request.POST.get(versions.NAME, ""), source, sources.told_by(source))
 
 
 def _changed(request, source, settings):
@@ -72,12 +84,15 @@ def _changed(request, source, settings):
 
 @require_http_methods(METHODS)
 @administrators
+@transaction.atomic
 def questions(request, key):
-    source = _source(key, [name for name, adapter in ADAPTERS.items() if getattr(adapter, "HOSTED", False)])
+    hosted = [name for name, adapter in ADAPTERS.items() if getattr(adapter, "HOSTED", False)]
+    source = _source(key, hosted, request)
+    version = _version(request, source)
     texts = TextsForm(_sent(request), initial=source.settings)
     rows = QuestionForms(_sent(request), initial=mapped.question_rows(source), prefix="q")
-    if request.method != "POST" or not (texts.is_valid() and rows.is_valid()):
-        context = {"texts": texts, "rows": rows}
+    if request.method != "POST" or not (texts.is_valid() and rows.is_valid()) or version.is_stale:
+        context = {"texts": texts, "rows": rows, "version": version}
         return _page(request, "leads/source_questions.html", source, context, invalid=request.method == "POST")
     stated = {"form": questions_in(rows), **texts.cleaned_data}
     kept = {name: value for name, value in source.settings.items() if name not in stated}
@@ -90,15 +105,17 @@ def questions(request, key):
 
 @require_http_methods(METHODS)
 @administrators
+@transaction.atomic
 def mapping(request, key):
-    source = _source(key, ["mapping"])
+    source = _source(key, ["mapping"], request)
     given = request.POST if request.method == "POST" else request.GET
     example = mapped.example(source, given.get("receipt", ""), given.get("sample", ""))
     form = MappingForm(_sent(request), fields=example.fields, settings=source.settings, lists=example.lists)
-    context = {"form": form, "example": example, "samples": SampleForm(initial={"sample": example.sample})}
+    samples, version = SampleForm(initial={"sample": example.sample}), _version(request, source)
+    context = {"form": form, "example": example, "samples": samples, "version": version}
     if request.method == "POST" and form.is_valid():
         settings = form.stated(source.settings)
-        if "save" in request.POST:
+        if "save" in request.POST and not version.is_stale:
             return _mapped(request, source, settings)
         context["preview"] = mapped.preview(source, settings, example, OURS)
     return _page(request, "leads/source_mapping.html", source, context, invalid=bool(form.errors))

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Q
 from django.shortcuts import get_object_or_404, render
 from django.template import TemplateDoesNotExist
@@ -15,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm.core.models import AuditEntry
+from crm.core.versions import locked, refusal
 from leads.capture import ADAPTERS, PSEUDO, adapter_choices, canary, label_of
 from leads.capture.base import secrets_of
 from leads.capture.form_items import items_of
@@ -107,16 +109,18 @@ def _administrators(request):
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@transaction.atomic
 def edit(request, key=None):
     """A new source, first its kind; or one that is there."""
     _administrators(request)
-    found = get_object_or_404(Source.objects.filter(~Q(adapter__in=PSEUDO)), key=key) if key else None
+    rows = locked(Source.objects.filter(~Q(adapter__in=PSEUDO)), request)
+    found = get_object_or_404(rows, key=key) if key else None
     adapter = request.GET.get("adapter", "")
     if request.method != "POST" and not found and adapter not in ADAPTERS:
         return render(request, "leads/source_kinds.html", {"kinds": adapter_choices()})
     form = SourceForm(request.POST or None, request.FILES or None, instance=found, adapter=adapter)
     if request.method != "POST" or not form.is_valid():
-        status = 422 if request.method == "POST" else 200
+        status = refusal(form) if request.method == "POST" else 200
         context = {"form": form, "source": found, "kind": label_of(found.adapter if found else adapter)}
         return render(request, "leads/source_form.html", context, status=status)
     saved = sources.saved(form.save(commit=False))

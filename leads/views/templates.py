@@ -3,11 +3,14 @@
 from functools import wraps
 
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from crm.core.models import AuditEntry
+from crm.core.versions import locked, refusal
 from leads.forms.letters import TemplateForm
 from leads.letters import VARIABLES
 from leads.models import Lead, Template
@@ -37,14 +40,18 @@ def index(request):
 
 @require_http_methods(["GET", "POST"])
 @for_writers
+@transaction.atomic
 def edit(request, pk=None):
-    template = get_object_or_404(Template, pk=pk) if pk else None
+    template = get_object_or_404(locked(Template.objects.all(), request), pk=pk) if pk else None
     form = TemplateForm(request.POST or None, instance=template)
     if request.method == "POST" and form.is_valid():
-        form.save()
+        row = form.save()
+        details = {"pk": row.pk}
+        AuditEntry.objects.create(user=request.user, action="template_changed", subject=row.name, details=details)
         return answers.away(request, reverse("leads:templates"), _("The template is saved."))
     context = {"form": form, "template": template, "variables": VARIABLES, "leads": recent_leads(request.user)}
-    return render(request, "leads/letter_template.html", context, status=422 if request.method == "POST" else 200)
+    status = refusal(form) if request.method == "POST" else 200
+    return render(request, "leads/letter_template.html", context, status=status)
 
 
 @require_POST

@@ -177,6 +177,8 @@ class AuditEntry(models.Model):
         "receipt_replayed": _("a receipt was read again"),
         "receipts_replayed": _("receipts were read again"),
         "referral_rewarded": _("a recommendation was rewarded"),
+        "sequence_changed": _("a sequence was changed"),
+        "template_changed": _("a template was changed"),
         "source_added": _("a source was added"),
         "source_changed": _("a source was changed"),
         "source_secret_changed": _("the secret of a source was changed"),
