@@ -1,6 +1,7 @@
 """Live notices: a row for one colleague; open pages read the tail of the table (see crm.core.live)."""
 
 from django.db.models.functions import Now
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
@@ -24,6 +25,10 @@ WORDING = {
     "bulk": gettext_noop("Bulk action: %(done)s done, %(refused)s refused"),
     "source_silent": gettext_noop("%(name)s has fallen silent: nothing has come for far longer than usual"),
     "receipt_error": gettext_noop("An enquiry of %(name)s could not be processed: read it again"),
+    "form_surge": gettext_noop(
+        "%(name)s: more at once than usual; what came on top is kept among spam: look and take it"
+    ),
+    "sms_limit": gettext_noop("%(name)s has sent the SMS of a day: the rest is not sent"),
     "mailbox_closed": gettext_noop("The mailbox %(name)s cannot be read"),
     "dead_job": gettext_noop("A background job has failed for good: %(name)s"),
 }
@@ -61,7 +66,9 @@ def notify(user, kind, *, url="", **details):
 def wording(notice):
     """The notice in the active language."""
     text = WORDING.get(notice.kind)
-    return _(text) % _Blank(notice.details) if text else notice.details.get("text", notice.kind)
+    numbers = {key: number_format(n, force_grouping=True) for key, n in notice.details.items() if type(n) is int}
+    said = notice.details | numbers
+    return _(text) % _Blank(said) if text else notice.details.get("text", notice.kind)
 
 
 def targets(kind):

@@ -309,12 +309,16 @@ def read_json(raw, declared=""):
 
 
 def _json_body(content_type, raw, one=None):
-    payload, warnings = read_json(raw, charset_of(content_type))
+    return tree_body(*read_json(raw, charset_of(content_type)), one)
+
+
+def tree_body(payload, warnings=(), one=None):
+    """The Body of objects and lists; ``one`` as of parse_body."""
     if not isinstance(payload, Mapping | list):
         raise Refused(422, "invalid", _("One enquiry is one JSON object."))
     payload = one(payload) if one else payload
     alone = isinstance(payload, list) and len(payload) == 1 and isinstance(payload[0], Mapping)
-    return Body(_collect(flatten(payload[0] if alone else payload)), warnings=warnings, payload=payload)
+    return Body(_collect(flatten(payload[0] if alone else payload)), warnings=list(warnings), payload=payload)
 
 
 def flatten(payload):
@@ -404,6 +408,17 @@ def named(envelope, body, name):
     query = {key: values[0] for key, values in parse_qs(urlsplit(envelope.url).query).items()}
     fields = body.fields if body else {}
     return envelope.headers.get(name) or query.get(name) or fields.get(path_of(name), [""])[0]
+
+
+def check_stamp(text, minutes):
+    """Raise Refused unless the signed time ``text`` (seconds since 1970) is at most so long ago or ahead.
+
+    Without this, whoever has once seen a delivery could send it again for ever. Asked after the signature.
+    """
+    if not re.fullmatch(r"[0-9]{1,11}([.][0-9]{1,9})?", text):
+        raise Refused(400, "invalid", _("The signed time is no time: %s") % clean(text)[:40])
+    if abs(timezone.now().timestamp() - float(text)) > minutes * 60:
+        raise Refused(401, "stale", _("It was signed more than %d minutes ago, or ahead of time.") % minutes)
 
 
 def hmac_of(source, message, algorithm="sha256"):

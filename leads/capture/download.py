@@ -6,6 +6,7 @@ from leads.capture import web_form
 from leads.capture.base import Setting
 from leads.capture.opt_in import OPT_IN, check_days, setting
 from leads.capture.site import TAGS, Wanted, parse_form
+from leads.capture.traps import SURGE
 from leads.models.intake import Channel
 
 LABEL = _("Material behind a form")
@@ -22,6 +23,7 @@ SETTINGS = {
     ),
     **OPT_IN,
     "tags": TAGS,
+    **SURGE,
 }
 verify, check_settings, canary = web_form.verify, check_days, web_form.canary
 

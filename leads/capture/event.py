@@ -6,6 +6,7 @@ from leads.capture import web_form
 from leads.capture.base import Setting
 from leads.capture.opt_in import OPT_IN, check_days, setting
 from leads.capture.site import TAGS, Registered, parse_form
+from leads.capture.traps import SURGE
 from leads.models.intake import Channel
 
 LABEL = _("Event")
@@ -19,6 +20,7 @@ SETTINGS = {
     "place": Setting(_("Where")),
     **OPT_IN,
     "tags": TAGS,
+    **SURGE,
 }
 verify, check_settings, canary = web_form.verify, check_days, web_form.canary
 

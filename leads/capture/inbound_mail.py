@@ -38,6 +38,7 @@ from leads.capture.base import (
     Setting,
     check_hmac,
     check_secret,
+    check_stamp,
     clean,
     media_type,
     named,
@@ -59,7 +60,13 @@ SETTINGS = {
     "sendgrid_key": Setting(
         _("SendGrid's verification key"), _("Of the signed Event Webhook; with it, unsigned events are refused.")
     ),
-}
+    "stamp_minutes": Setting(
+        _("Oldest signature, minutes"), kind="number", default=5,
+        help=_("What Mailgun or SendGrid signed longer ago is refused and kept: it may be somebody who sends it again. "
+               "Allow more where their emails come late."),
+    ),
+}  # fmt: skip
+LONGEST_STAMP = 7 * 24 * 60  # minutes
 MAX_EVENTS = 1000
 
 
@@ -198,12 +205,13 @@ def verify(envelope, source, body):
     whose, what = provider(body) if body else ("", "")
     key = str(source.settings.get("sendgrid_key") or "")
     if key and (whose, what) == ("sendgrid", "news"):
-        _check_sendgrid(envelope, key)
+        _check_sendgrid(envelope, source, key)
         return
     if not source.secret:
         return
     if whose == "mailgun" and (signed := _signature(body)):
         check_hmac(signed["signature"], source, f"{signed['timestamp']}{signed['token']}".encode())
+        check_stamp(signed["timestamp"], _minutes(source))
         return
     check_secret(envelope, source, given=_password(envelope) or named(envelope, None, "secret"))
 
@@ -240,7 +248,7 @@ def public_key(text):
     return key
 
 
-def _check_sendgrid(envelope, key):
+def _check_sendgrid(envelope, source, key):
     signed = envelope.headers.get("X-Twilio-Email-Event-Webhook-Signature", "")
     at = envelope.headers.get("X-Twilio-Email-Event-Webhook-Timestamp", "")
     if not signed or not at:
@@ -249,6 +257,11 @@ def _check_sendgrid(envelope, key):
         public_key(key).verify(base64.b64decode(signed), at.encode() + envelope.raw, ec.ECDSA(hashes.SHA256()))
     except (InvalidSignature, ValueError, TypeError, binascii.Error):
         raise Refused(401, "bad_signature", _gettext("The signature or the secret is wrong.")) from None
+    check_stamp(at, _minutes(source))
+
+
+def _minutes(source):
+    return int(source.settings.get("stamp_minutes") or SETTINGS["stamp_minutes"].default)
 
 
 def check_settings(settings):
@@ -257,6 +270,9 @@ def check_settings(settings):
             public_key(str(key))
         except (ValueError, TypeError, binascii.Error):
             raise ValidationError(_gettext("This is not SendGrid's verification key.")) from None
+    minutes = settings.get("stamp_minutes")
+    if minutes is not None and not (isinstance(minutes, int) and 1 <= minutes <= LONGEST_STAMP):
+        raise ValidationError(_gettext("Minutes are a whole number from 1 to %d.") % LONGEST_STAMP)
 
 
 def reply(envelope, source):

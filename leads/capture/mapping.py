@@ -1,7 +1,7 @@
 """Any provider without code of its own: what its fields mean, how it proves itself and what it wants to hear are
 settings of the source, picked on its page from the last real receipt.
 
-Read beyond ``base.parse_body``: a field whose text is itself JSON is spread out, and a list of named values
+Read beyond ``base.parse_body``: XML (``xml_body``), a field whose text is itself JSON is spread out, and a list of named values
 (``[{"name": "email", "value": "a@b"}]``) gets its names as paths (``answers.email``), so that the order of the list
 does not matter.
 """
@@ -32,11 +32,13 @@ from leads.capture.base import (
     parse_body,
     path_of,
     read_json,
+    tree_body,
 )  # fmt: skip
 from leads.capture.canary import MARK, bearer, json_of
 from leads.capture.fields import ALIASES, MARKS, TARGETS, extract, fold, is_test, mapping_of
 from leads.capture.reading import FORMATS, readable
-from leads.capture.several import BESIDE, EACH, LABELS, VALUES, only
+from leads.capture.several import BESIDE, EACH, LABELS, VALUES, only, tree
+from leads.capture.xml_body import is_xml
 from leads.models.intake import Channel
 
 LABEL = _("Any provider, by mapping")
@@ -186,7 +188,10 @@ def _given(envelope, body, proof, name):
 def read(content_type, raw, part=""):
     """The Body with lists of named values and JSON within fields spread out; ``part``: of several enquiries."""
     one = partial(only, path=part) if part else None
-    body = parse_body(content_type or FORM if raw[:1] not in (b"{", b"[") else content_type, raw, one)
+    if is_xml(content_type, raw):
+        body = tree_body(*tree(content_type, raw), one)
+    else:
+        body = parse_body(content_type or FORM if raw[:1] not in (b"{", b"[") else content_type, raw, one)
     fields = _by_name(_spread(body.fields))
     if len(fields) > MAX_FIELDS:
         raise Refused(400, "unparseable", _now("More than %d fields.") % MAX_FIELDS)

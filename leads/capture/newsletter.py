@@ -8,6 +8,7 @@ from leads.capture import web_form
 from leads.capture.base import Setting
 from leads.capture.opt_in import OPT_IN, check_days, setting
 from leads.capture.site import TAGS, Subscribed, parse_form
+from leads.capture.traps import SURGE
 from leads.models.intake import Channel
 
 LABEL = _("Newsletter subscription")
@@ -18,7 +19,7 @@ COMMON = ("origins", "redirect", "mapping")
 CONFIRMS = True  # unless the source says otherwise
 SUBSCRIBER = "subscriber"  # tag
 SETTINGS = {"topic": Setting(_("What is subscribed to"), help=_("Shown in the email and on the card.")), **OPT_IN,
-            "double_opt_in": replace(OPT_IN["double_opt_in"], default=True), "tags": TAGS}  # fmt: skip
+            "double_opt_in": replace(OPT_IN["double_opt_in"], default=True), "tags": TAGS, **SURGE}  # fmt: skip
 verify, check_settings, canary = web_form.verify, check_days, web_form.canary
 
 

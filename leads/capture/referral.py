@@ -12,6 +12,7 @@ from leads.capture.base import Setting
 from leads.capture.fields import fold
 from leads.capture.senders import origin_allowed
 from leads.capture.site import TAGS, Recommended, parse_form
+from leads.capture.traps import SURGE
 from leads.models.intake import Channel
 
 LABEL = _("Referral links and codes")
@@ -26,6 +27,7 @@ SETTINGS = {
         help=_("A page on one of the sites that may post. Empty: the form's own page."),
     ),
     "tags": TAGS,
+    **SURGE,
 }
 NAMES = {
     "ref", "referral", "referral_code", "ref_code", "promo", "promocode", "promo_code", "code", "промокод",

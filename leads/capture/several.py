@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from leads.capture.base import JSON, MEGABYTE, Refused, Setting, body_kind, charset_of, path_of, read_json
 from leads.capture.fields import CANONICAL, CONTAINERS, fold
+from leads.capture.xml_body import is_xml, read_xml
 
 MOST = 1000  # enquiries in one body
 MAX_BODY = 2 * MEGABYTE  # 2 kB for each
@@ -24,9 +25,19 @@ MAYBE = {"data", "items", "records", "rows", "results", "entries", "requests", "
 CONTACTS = {"phone", "email", "telegram", "whatsapp", "vk", "external_id"}
 PERSONAL = {*CONTACTS, "name", "first_name", "last_name", "middle_name", "visitor", "own_id"}
 # A list of named values (``[{"name": "email", "value": "a@b"}]``) is one enquiry, however long it is.
-LABELS = ("key", "code", "slug", "column_id", "column_name", "name", "field", "label", "title", "question", "id")
-VALUES = ("value", "values", "answer", "answers", "string_value", "text", "content", "val")
-BESIDE = {"type", "ref", "required", "position", "order"}  # what may stand in a named value without being told
+LABELS = (
+    "key", "code", "slug", "column_id", "column_name", "name", "field", "label", "title", "question", "id", "Тип",
+    "Наименование",
+)  # fmt: skip
+VALUES = ("value", "values", "answer", "answers", "string_value", "text", "content", "val", "Значение")
+BESIDE = {
+    "type",
+    "ref",
+    "required",
+    "position",
+    "order",
+    "Комментарий",
+}  # may stand in a named value without being told
 _NAMED = {*LABELS, *VALUES, *BESIDE}
 
 EACH = Setting(
@@ -38,18 +49,25 @@ EACH = Setting(
 
 def places_in(content_type, raw, each=""):
     """Paths of the enquiries of a body that is not read yet; [] where it is one, or cannot be read."""
-    if each == ONE or not re.search(rb"\[[\s\x00]*\{", raw):
+    if each == ONE or not (is_xml(content_type, raw) or re.search(rb"\[[\s\x00]*\{", raw)):
         return []
     try:
-        if body_kind(content_type, raw) != JSON:
+        if not is_xml(content_type, raw) and body_kind(content_type, raw) != JSON:
             return []
-        payload, _warnings = read_json(raw, charset_of(content_type))
+        payload, _warnings = tree(content_type, raw)
     except Refused:
         return []  # told by whoever reads it as one
     found = places(payload, each)
     if len(found) > MOST:
         raise Refused(422, "invalid", _now("At most %d enquiries are taken in one body.") % MOST)
     return found
+
+
+def tree(content_type, raw):
+    """(value, warnings) of a body of objects and lists, JSON or XML; raises Refused."""
+    if is_xml(content_type, raw):
+        return read_xml(raw, lambda names: _named([names]) and bool(names & {*LABELS}) and bool(names & {*VALUES})), []
+    return read_json(raw, charset_of(content_type))
 
 
 def places(payload, each=""):
@@ -101,7 +119,7 @@ def _objects(items):
 
 
 def _named(items):
-    return all(isinstance(item, Mapping) and set(item) <= _NAMED for item in items)
+    return all(isinstance(item, Mapping | set) and set(item) <= _NAMED for item in items)
 
 
 def _contact(item):
@@ -121,7 +139,7 @@ def only(payload, path):
 
 def pieces(content_type, raw, paths):
     """(path, the enquiry as a JSON body of its own, where it stands in that): a long body is read once, not for each."""
-    value, _warnings = read_json(raw, charset_of(content_type))
+    value, _warnings = tree(content_type, raw)
     for path in paths:
         first = f"{path.rpartition('.')[0]}.0".lstrip(".")
         yield path, json.dumps(only(value, path)).encode(), first

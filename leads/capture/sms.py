@@ -14,6 +14,12 @@ WELCOME = Setting(
     choices=((NO_EMAIL, _("those who leave no email")), (FIRST, _("everybody with a mobile phone")),
              (NOBODY, _("nobody"))),
 )  # fmt: skip
+PER_DAY = 200  # by itself and by people together
+CEILING = Setting(
+    _("SMS a day at most"), kind="number", default=PER_DAY,
+    help=_("SMS are paid for: beyond so many nothing goes out until midnight, and administrators are told. "
+           "New enquiries are then welcomed by email where there is one."),
+)  # fmt: skip
 # What a person answers to get no more SMS, or to get them again: a word alone.
 STOP = {"stop", "стоп", "отписка", "отписаться", "отказ", "unsubscribe", "cancel", "end", "quit", "stopall"}
 START = {"start", "старт", "unstop"}

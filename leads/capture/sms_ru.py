@@ -22,6 +22,7 @@ BASE_URL = "https://sms.ru"
 SETTINGS = {
     "sender": Setting(_("Sender's name"), _("As SMS.ru has agreed it. Empty: the account's own.")),
     "welcome": sms.WELCOME,
+    "sms_per_day": sms.CEILING,
     "base_url": Setting(_("Address of the API"), _("Empty: the provider's own."), kind="url"),
 }
 # Code of an SMS → what it means for the client; 100 to 102 are on the way.

@@ -4,6 +4,9 @@ import secrets
 from datetime import UTC, datetime
 
 from django.core import signing
+from django.utils.translation import gettext_lazy as _
+
+from leads.capture.base import Setting
 
 HONEYPOT = "website_url"
 TOKEN = "form_token"
@@ -11,6 +14,13 @@ SALT = "leads.form"
 FASTEST, SLOWEST = 2, 24 * 3600  # seconds between showing and sending
 
 HOSTED = "/f/"  # path of the hosted form pages
+PER_MINUTE = 300  # posts to one form from everywhere: more at once are robots with many addresses, or a triumph
+SURGE = {
+    "form_per_minute": Setting(
+        _("Forms a minute"), kind="number", default=PER_MINUTE,
+        help=_("Of more, from whatever addresses, the rest is kept as spam until somebody has looked; nothing is lost."),
+    ),
+}  # fmt: skip
 
 
 def issue(source, now):

@@ -24,6 +24,7 @@ SETTINGS = {
     "account_sid": Setting("Account SID"),
     "sender": Setting(_("Our number at Twilio"), _("Or the SID of a Messaging Service (MG…).")),
     "welcome": sms.WELCOME,
+    "sms_per_day": sms.CEILING,
     "base_url": Setting(_("Address of the API"), _("Empty: the provider's own."), kind="url"),
 }
 STATUSES = {

@@ -10,13 +10,13 @@ from leads.capture.base import check_secret
 from leads.capture.canary import form as form_canary
 from leads.capture.fields import extract
 from leads.capture.opt_in import OPT_IN, check_days
-from leads.capture.traps import spring
+from leads.capture.traps import SURGE, spring
 
 LABEL = _("Website form")
 NEEDS_SECRET = False  # in production
 HOSTED = True
 COMMON = ("origins", "redirect", "answer", "mapping")
-SETTINGS = OPT_IN
+SETTINGS = OPT_IN | SURGE
 check_settings = check_days
 
 

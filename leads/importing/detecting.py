@@ -55,6 +55,10 @@ def _refuse(head, stream):
         raise Unreadable("binary", _("This is no list. CSV, XLSX and vCard files can be imported."))
     if re.match(rb"\s*(?:\xef\xbb\xbf)?<(?:\?xml|!doctype|html|table)", head, re.IGNORECASE):
         raise Unreadable("markup", _("This is a web page or XML, not a list; save it as .xlsx or CSV."))
+    if re.match(
+        rb"\s*(?:\xef\xbb\xbf)?BEGIN:V(?:CALENDAR|EVENT|TODO|JOURNAL|FREEBUSY|TIMEZONE)\b", head, re.IGNORECASE
+    ):
+        raise Unreadable("calendar", _("This is a calendar (.ics), not a list of people."))
 
 
 # --- Encoding --------------------------------------------------------------------------------------------------------

@@ -102,6 +102,7 @@ class Message(models.Model):
         "sms_operator": _("the operator refused the SMS"),
         "sms_phone": _("a fault of the client's phone"),
         "sms_no_way": _("the provider has no way to this number"),
+        "sms_limit": _("the source has sent all the SMS that it may in a day"),
         "sms_lost": _("the provider does not say why"),
     }
 
@@ -150,6 +151,8 @@ class Message(models.Model):
             models.Index(
                 fields=["conversation", "-id"], condition=Q(conversation__isnull=False), name="leads_message_talk"
             ),
+            # How many SMS have gone out today.
+            models.Index(fields=["claimed_at"], name="leads_message_sms", condition=Q(channel="sms")),
             # Statuses of SMS name nothing but the provider's id.
             models.Index(fields=["provider_id"], condition=~Q(provider_id=""), name="leads_message_provider"),
         ]

@@ -15,3 +15,4 @@ SENDERS = {
     "sms-trial": sms_trial,
 }
 SMS = {"sms-ru", "twilio-sms", "sms-trial"}
+PAID = SMS - {"sms-trial"}

@@ -12,13 +12,17 @@ LONGEST = 3600  # seconds that a provider may ask us to wait
 
 @dataclass(frozen=True)
 class Verdict:
-    """``why``: a key of Message.WHY with what the provider said behind; ``after``: seconds to wait at least."""
+    """``why``: a key of Message.WHY with what the provider said behind; ``after``: seconds to wait at least.
+
+    ``doubt``: of LATER: it may have arrived all the same, and a second copy is told apart for a while only.
+    """
 
     state: str
     provider_id: str = ""
     why: str = ""
     after: int = 0
     blocked: bool = False
+    doubt: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ def call(source, method, url, *, repeatable=False, timeout=TIMEOUT, **options):
         return None, Verdict(FAILED, why=f"refused {refused}")
     except outbound.Unreachable as error:
         if repeatable or not error.sent:
-            return None, Verdict(LATER, why=str(error))
+            return None, Verdict(LATER, why=str(error), doubt=error.sent)
         return None, Verdict(UNSURE, why="no_answer")
 
 
@@ -87,14 +91,17 @@ def pause(answer, stated=None):
     return 0
 
 
-def broken(answer):
+def broken(answer, words="", stated=None):
     """The Verdict on an answer that is no answer to the message; None for one that is.
 
     A gateway that failed may have handed it over before; only "too many" and "out of service" say that it did not.
+    Nor is a "yes" without what was asked for an answer: nobody knows what it says yes to.
     """
     if answer.status in {429, 503}:
-        return Verdict(LATER, why=str(answer.status), after=pause(answer))
-    return Verdict(UNSURE, why=f"no_answer {answer.status}") if answer.status >= 500 else None
+        return Verdict(LATER, why=words or str(answer.status), after=pause(answer, stated))
+    if answer.status >= 500 or (answer.status < 300 and not payload(answer)):
+        return Verdict(UNSURE, why=f"no_answer {words or answer.status}"[:300])
+    return None
 
 
 def refused(words):

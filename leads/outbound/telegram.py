@@ -3,14 +3,13 @@
 from leads.capture.telegram import BASE_URL
 from leads.outbound.base import (
     FAILED,
-    LATER,
     SENT,
     Place,
     Verdict,
     base_url,
     blocked,
+    broken,
     call,
-    pause,
     payload,
     post_file,
     refused,
@@ -44,10 +43,10 @@ def judge(answer):
     if answer.status == 200 and said.get("ok") is True:
         result = said.get("result")
         return Verdict(SENT, str(result.get("message_id", "")) if isinstance(result, dict) else "")
-    words = str(said.get("description") or answer.status)
-    if answer.status == 429 or answer.status >= 500:
-        limits = said.get("parameters")
-        return Verdict(LATER, why=words, after=pause(answer, (limits or {}).get("retry_after")))
+    words, limits = str(said.get("description") or answer.status), said.get("parameters")
+    stated = limits.get("retry_after") if isinstance(limits, dict) else None
+    if verdict := broken(answer, words, stated):
+        return verdict
     return blocked(words) if answer.status == 403 else refused(words)
 
 

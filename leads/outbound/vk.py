@@ -5,6 +5,7 @@ sent again for as long as VK remembers.
 """
 
 import zlib
+from dataclasses import replace
 
 from leads.capture.talk import part, word
 from leads.outbound.base import (
@@ -25,7 +26,8 @@ from leads.outbound.base import (
 
 BASE_URL = "https://api.vk.com"
 VERSION = "5.199"
-BUSY = {1, 6, 9, 10, 29}
+BUSY = {6, 9, 29}
+BROKEN = {1, 10}  # faults of theirs: nobody knows how far it went
 UNWANTED = {900, 901, 902}
 
 
@@ -63,22 +65,26 @@ def _uploaded(talk, file):
     answer, verdict = _method(source, "docs.getMessagesUploadServer", type="doc", peer_id=talk.chat)
     url = word(payload(answer), "response", "upload_url", limit=2000) if verdict is None else ""
     if not url:
-        return "", verdict or _not_laid_down(answer)
+        return "", _nothing_said(verdict) or _not_laid_down(answer)
     answer, verdict = post_file(source, url, {}, "file", file, repeatable=True)
     ticket = payload(answer).get("file") if verdict is None else ""
     if not ticket:
-        return "", verdict or _not_laid_down(answer)
+        return "", _nothing_said(verdict) or _not_laid_down(answer)
     answer, verdict = _method(source, "docs.save", file=str(ticket), title=file[0])
     row = part(payload(answer), "response", "doc") if verdict is None else {}
     if not row.get("id"):
-        return "", verdict or _not_laid_down(answer)
+        return "", _nothing_said(verdict) or _not_laid_down(answer)
     return f"doc{row.get('owner_id')}_{row['id']}", None
+
+
+def _nothing_said(verdict):
+    return verdict and replace(verdict, doubt=False)
 
 
 def _not_laid_down(answer):
     """The Verdict on an answer without what was asked for: whatever it says of itself, no message has been sent."""
     verdict = judge(answer)
-    return refused("no document") if verdict.state == SENT else verdict
+    return refused("no document") if verdict.state == SENT else replace(verdict, doubt=False)
 
 
 def judge(answer):
@@ -87,8 +93,10 @@ def judge(answer):
         return Verdict(SENT, str(said["response"])[:200])
     error = said.get("error") if isinstance(said.get("error"), dict) else {}
     code, words = error.get("error_code"), str(error.get("error_msg") or answer.status)
-    if code in BUSY or answer.status == 429 or answer.status >= 500:
+    if code in BUSY or answer.status in {429, 503}:
         return Verdict(LATER, why=words, after=pause(answer))
+    if code in BROKEN or answer.status >= 500 or not said:
+        return Verdict(LATER, why=words, doubt=True)
     return blocked(words) if code in UNWANTED else refused(words)
 
 

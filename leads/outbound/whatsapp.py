@@ -9,10 +9,12 @@ from leads.outbound.base import (
     FAILED,
     LATER,
     SENT,
+    UNSURE,
     Place,
     Verdict,
     base_url,
     blocked,
+    broken,
     call,
     pause,
     payload,
@@ -21,7 +23,7 @@ from leads.outbound.base import (
     sent_file,
 )
 
-BUSY = {1, 2, 4, 80007, 130429, 131000, 131016, 131048, 131056, 133016}  # limits and faults that pass
+BUSY = {2, 4, 80007, 130429, 131000, 131016, 131048, 131056, 133016}  # limits and faults that pass
 CLOSED = {131047}  # more than 24 hours since the client's last message
 UNWANTED = {131050, 131051, 130472}
 
@@ -65,9 +67,17 @@ def _uploaded(source, number, message):
         return None, verdict
     found = payload(answer).get("id")
     if answer.status >= 300 or not found:
-        return None, judge(answer)
+        return None, _not_laid_down(answer)
     caption = {"caption": message.text} if message.text else {}
     return {"id": str(found), "filename": name, **caption}, None
+
+
+def _not_laid_down(answer):
+    """The Verdict on an upload that failed: whatever it says, the client has been told nothing."""
+    verdict = judge(answer)
+    if verdict.state == UNSURE and answer.status >= 500:
+        return Verdict(LATER, why=str(answer.status))
+    return refused("no document") if verdict.state in {SENT, UNSURE} else verdict
 
 
 def body(message, file=None):
@@ -96,8 +106,10 @@ def judge(answer):
     code, words = error.get("code"), str(data.get("details") or error.get("message") or answer.status)
     if code in CLOSED:
         return Verdict(FAILED, why="window")
-    if code in BUSY or answer.status == 429 or answer.status >= 500:
+    if code in BUSY:  # Meta's own word that it has not been sent
         return Verdict(LATER, why=words, after=pause(answer))
+    if verdict := broken(answer, words):
+        return verdict
     return blocked(words) if code in UNWANTED else refused(words)
 
 

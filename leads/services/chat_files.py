@@ -9,6 +9,7 @@ from django.utils.translation import override
 
 from crm.core import outbound
 from crm.core.jobs import ATTEMPTS
+from leads.capture.letter import file_name
 from leads.identity import line
 from leads.models import ChatFile, Message, SentFile
 from leads.outbound import SENDERS
@@ -84,7 +85,7 @@ def _kept(row, place, most):
 
 def keep_sent(message, upload):
     """Lay down a file that goes with a message; a file whose row could not be written is taken away."""
-    name = line(upload.name.replace("\\", "/").rpartition("/")[2], 200) or "file"
+    name = file_name(upload.name) or "file"
     row = SentFile(message=message, name=name, mime=line(upload.content_type, 100) or ANY, size=upload.size)
     row.file.save("file", upload, save=False)
     try:

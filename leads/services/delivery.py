@@ -45,7 +45,7 @@ def deliver(pk, run):
     after, verdict = 0, None
     if message.kind == Message.Kind.TALK:
         verdict = talks.attempt(message)
-        state, why, after = talks.STATES[verdict.state], verdict.why, verdict.after
+        state, why, after = talks.STATES[verdict.state], talks.why(message, verdict), verdict.after
     else:
         state, why = _attempt(message)
     with transaction.atomic():
@@ -76,12 +76,13 @@ def _claim(pk, run):
     if message.kind == Message.Kind.TALK and message.conversation and not talks.in_turn(message):
         run.later("an older message of the conversation waits", cap=3)
         return None
-    if message.state == State.SENDING and not talks.may_repeat(message):
-        outcome = State.UNSURE, "crashed"
+    doubt = talks.in_doubt(message)
+    if (message.state == State.SENDING or doubt) and not talks.may_repeat(message):
+        outcome = State.UNSURE, message.reason if doubt else "crashed"
     elif why := _why_not(message):
-        outcome = State.SKIPPED, why
+        outcome = (State.UNSURE, message.reason) if doubt else (State.SKIPPED, why)
     else:
-        outcome = State.SENDING, ""
+        outcome = State.SENDING, message.reason if doubt else ""
     message.state, message.reason = outcome
     message.claimed_at = Now() if message.state == State.SENDING else message.claimed_at
     message.save(update_fields=["state", "reason", "claimed_at"])

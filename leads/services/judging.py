@@ -17,7 +17,10 @@ from leads.services.intake import Erased, open_lead
 State, Reason = Submission.State, Submission.Reason
 TASK = "leads.judge"
 # What reading the same body again may mend (a mapping was added, a limit lifted, a bug fixed).
-READ_AGAIN = {Reason.NO_CONTACT, Reason.UNPARSEABLE, Reason.TOO_LONG, Reason.INVALID, Reason.NOT_ENQUIRY, Reason.FAILED}
+READ_AGAIN = {
+    Reason.NO_CONTACT, Reason.UNPARSEABLE, Reason.TOO_LONG, Reason.INVALID, Reason.NOT_ENQUIRY, Reason.FAILED,
+    Reason.SURGE,
+}  # fmt: skip
 NOTHING_KEPT = {Reason.TOO_LARGE}  # the body was not stored: there is nothing to judge
 
 
@@ -169,7 +172,7 @@ def replay(submission, *, by, force=False):
 @transaction.atomic
 def replay_many(receipts, *, by):
     """Set many receipts to be read again by the workers; returns how many."""
-    rows = receipts.readable().filter(state__in=[State.ERROR, State.REJECTED], reason__in=READ_AGAIN)
+    rows = receipts.readable().filter(state__in=[State.ERROR, State.REJECTED, State.SPAM], reason__in=READ_AGAIN)
     pks = list(rows.select_for_update(of=("self",), skip_locked=True).values_list("pk", flat=True)[:5000])
     Submission.objects.filter(pk__in=pks).update(state=State.WAITING, reason="", detail="")
     Job.objects.filter(task=TASK, ref__in=[str(pk) for pk in pks]).delete()

@@ -13,6 +13,7 @@ from leads.models import Submission
 from leads.services import parts
 from leads.services.judging import phone_region
 
+KINDS = {"{": JSON, "[": JSON, "<": "application/xml"}  # by the first letter of what was pasted
 LATEST = 20  # receipts to choose from
 
 
@@ -37,7 +38,7 @@ def example(source, receipt="", sample=""):
     rows = _with_body(source)
     found = Example(receipts=list(rows.only("pk", "received_at", "state", "reason")[:LATEST]), sample=sample)
     if sample:
-        found.kind, found.raw = (JSON if sample.lstrip()[:1] in "{[" else ""), sample.strip().encode()
+        found.kind, found.raw = KINDS.get(sample.lstrip()[:1], ""), sample.strip().encode()
     else:
         number = int(receipt) if receipt.isascii() and receipt.isdigit() and len(receipt) < 19 else None
         found.receipt = (rows.filter(pk=number).first() if number else None) or rows.first()

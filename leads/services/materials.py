@@ -4,6 +4,7 @@ import uuid
 
 from django.core.exceptions import ValidationError
 from django.core.files.storage import default_storage
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from leads import identity
@@ -21,7 +22,7 @@ def kept(file, key="file", *, former=""):
     """The settings that name the stored file; the former one is forgotten."""
     name = default_storage.save(f"{FOLDER}/{uuid.uuid4().hex}", file)
     if former and str(former).startswith(f"{FOLDER}/"):
-        default_storage.delete(former)
+        transaction.on_commit(lambda: default_storage.delete(former))  # until then the settings name it
     return {
         key: name,
         f"{key}_name": identity.line(file.name, 120).replace("/", " ") or "file",

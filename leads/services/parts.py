@@ -6,7 +6,7 @@ import uuid
 from dataclasses import replace
 
 from leads.capture import ADAPTERS, several
-from leads.capture.base import JSON, Refused, charset_of, parse_body, read_json
+from leads.capture.base import JSON, Refused, parse_body
 from leads.models import Submission
 
 
@@ -44,7 +44,7 @@ def body_of(receipt, *, fresh=False):
 def _whole(pk, _sha256):
     """(value, warnings) of a body that several receipts share: its parts are judged one after another."""
     kind, raw = Submission.objects.values_list("content_type", "body").get(pk=pk)
-    return read_json(bytes(raw), charset_of(kind))
+    return several.tree(kind, bytes(raw))
 
 
 def _alone(adapter, value, path):
@@ -95,7 +95,7 @@ def shown(receipt):
     if not receipt.part:
         return raw
     try:
-        value, _warnings = read_json(raw, charset_of(receipt.content_type))
+        value, _warnings = several.tree(receipt.content_type, raw)
         return json.dumps(several.only(value, receipt.part), ensure_ascii=False, indent=1).encode()
     except Refused:
         return raw
@@ -106,8 +106,8 @@ def forget(receipts):
     for receipt in receipts.exclude(part="").order_by("pk").defer("parsed"):
         whole = Submission.objects.select_for_update(no_key=True).get(pk=receipt.whole_id or receipt.pk)
         try:
-            value, _warnings = read_json(bytes(whole.body), charset_of(whole.content_type))
+            value, _warnings = several.tree(whole.content_type, bytes(whole.body))
             left = json.dumps(several.without(value, receipt.part), ensure_ascii=False).encode()
         except Refused:
             left = b""  # gone already
-        Submission.objects.filter(pk=whole.pk).update(body=left)
+        Submission.objects.filter(pk=whole.pk).update(body=left, content_type=JSON)

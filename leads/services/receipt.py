@@ -3,7 +3,7 @@
 import hashlib
 import uuid
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from django.conf import settings
@@ -17,13 +17,15 @@ from leads.capture import ADAPTERS, limits, several
 from leads.capture.base import JSON, Body, Refused, clean
 from leads.capture.senders import origin_allowed
 from leads.capture.traps import HOSTED
+from leads.capture.traps import PER_MINUTE as FORM_PER_MINUTE
 from leads.models import Source, Submission
-from leads.services import parts
+from leads.services import parts, watch
 from leads.services.judging import TASK, phone_region
 
 MAX_BODY = 1024 * 1024  # bytes, where the source says nothing
 PER_MINUTE = 60_000  # posts of a source with an address of its own: a limit for accidents, not for traffic
 PER_MINUTE_HOSTED = 60  # posts of one visitor to a hosted page
+HELD = {"state": Submission.State.SPAM, "reason": Submission.Reason.SURGE}
 REMEMBER = timedelta(hours=24)  # how long an Idempotency-Key counts
 KEEP_HEADERS = ("User-Agent", "Origin", "Referer", "Accept-Language", "X-Signature", "X-Request-Id", "X-Event-Id")
 
@@ -34,10 +36,14 @@ def kept_headers(envelope):
 
 @dataclass(frozen=True)
 class Checked:
-    """A body that may be taken; ``parts``: where its several enquiries stand → why one is refused, or None."""
+    """A body that may be taken; ``parts``: where its several enquiries stand → why one is refused, or None.
+
+    ``held``: fields of a receipt that waits for nobody's judgement but a person's.
+    """
 
     body: Body
     parts: dict[str, Refused | None]
+    held: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,9 @@ def receive(source, envelope, *, key=None, key_optional=False):
         checked = check(source, envelope)
     except Refused as refused:
         return _refuse(source, envelope, refused)
+    if hosted and _surged(source):
+        checked = replace(checked, held=HELD)
+        watch.tell_surge(source)
     own = getattr(ADAPTERS[source.adapter], "once", None)
     if key is None and own and (delivery := own(envelope, checked.body)):
         digest = hashlib.sha256(delivery.encode()).hexdigest()
@@ -93,6 +102,11 @@ def _flooded(source, envelope, hosted):
     if hosted:
         return limits.wait((source.pk, envelope.ip_hash), int(limit or PER_MINUTE_HOSTED))
     return limits.wait(source.pk, int(limit or PER_MINUTE))
+
+
+def _surged(source):
+    """Whether the form has got more posts of this minute, from everywhere, than it takes by itself."""
+    return limits.wait(("form", source.pk), int(source.settings.get("form_per_minute") or FORM_PER_MINUTE))
 
 
 # --- Checks ---------------------------------------------------------------------------------------------------------
@@ -205,9 +219,9 @@ def _store(source, envelope, checked, key=None):
     """The receipt with its job; of several enquiries the first, which holds the body, and the others beside it."""
     if checked.parts:
         return _store_several(source, envelope, checked, key)
-    row = _row(source, envelope, idempotency_key=key)
+    row = _row(source, envelope, idempotency_key=key, **checked.held)
     with transaction.atomic() if connection.in_atomic_block else nullcontext():  # a refused key undoes this alone
-        save_with_job(row, TASK)
+        row.save(force_insert=True) if checked.held else save_with_job(row, TASK)
     return row
 
 

@@ -16,9 +16,10 @@ from leads.capture import sms, whatsapp
 from leads.identity import takes_sms
 from leads.models import Conversation, Kind, Lead, Message, Source, Status
 from leads.models.messages import new_token
-from leads.outbound import SENDERS, SMS
+from leads.outbound import PAID, SENDERS, SMS
 from leads.outbound.base import FAILED, LATER, SENT, UNSURE, Verdict
 from leads.outbound.vk import random_id
+from leads.services import watch
 from leads.services.chat_files import keep_sent, limit
 from leads.services.talk_news import refresh, task_mark
 from leads.services.tasks import finish
@@ -112,6 +113,8 @@ def greeter(lead):
     Only at home: a robot that leaves dear foreign numbers in a form must not spend the company's money.
     """
     for source in _sms_sources():
+        if lead.email and sms_left(source, waiting=True) < 1:
+            continue
         who = source.settings.get("welcome") or sms.NO_EMAIL
         if who == sms.FIRST or (who == sms.NO_EMAIL and not lead.email):
             return source if takes_sms(lead.phone, Organisation.get().region) else None
@@ -155,9 +158,9 @@ def answer(conversation, *, text="", template="", values=(), file=None, by):
     if file:
         _check_file(conversation, file)
     message = _queue(conversation, text, by=by, form=form, files=1 if file else 0)
-    if file:
-        keep_sent(message, file)
     _answered(conversation, by)
+    if file:
+        keep_sent(message, file)  # last: what fails before leaves no file
     return message
 
 
@@ -225,7 +228,28 @@ def _answered(conversation, by):
 def may_repeat(message):
     """Whether an attempt that nobody knows the end of may simply be made again."""
     period = REPEATABLE.get(message.channel)
-    return bool(period and message.claimed_at and timezone.now() - message.claimed_at < period)
+    since = message.created_at if in_doubt(message) else message.claimed_at
+    return bool(period and since and timezone.now() - since < period)
+
+
+def in_doubt(message):
+    """Whether a former attempt, of which nobody knows the end, was put off: the client may have the message."""
+    return message.reason.partition(" ")[0] == "no_answer"
+
+
+def local_midnight():
+    return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def sms_left(source, *, beside=None, waiting=False):
+    """How many SMS a source that costs money may still send today; ``waiting``: after those that are queued."""
+    if source.adapter not in PAID:
+        return sms.PER_DAY
+    gone = Message.objects.filter(channel="sms", claimed_at__gte=local_midnight(), conversation__source=source)
+    used = gone.filter(state__in=["sending", "sent", "unsure"]).exclude(pk=beside and beside.pk).count()
+    if waiting:
+        used += Message.objects.filter(channel="sms", state="queued", conversation__source=source).count()
+    return int(source.settings.get("sms_per_day") or sms.PER_DAY) - used
 
 
 def in_turn(message):
@@ -244,11 +268,22 @@ def hindrance(message):
 
 def attempt(message):
     """The Verdict of one attempt."""
-    sender = SENDERS.get(message.conversation.source.adapter)
+    source = message.conversation.source
+    sender = SENDERS.get(source.adapter)
+    if source.adapter in PAID and sms_left(source, beside=message) < 1:
+        watch.tell_sms_limit(source, local_midnight())
+        return Verdict(FAILED, why="sms_limit")
     try:
         return sender.send(message) if sender else Verdict(FAILED, why="no_way")
     except FileNotFoundError:  # nothing has been said yet: files are read first
         return Verdict(FAILED, why="unbuildable")
+
+
+def why(message, verdict):
+    """The reason that is kept of a verdict: a doubt stays until an attempt has an end."""
+    if verdict.state == LATER and (verdict.doubt or in_doubt(message)):
+        return f"no_answer {verdict.why.removeprefix('no_answer ')}"
+    return verdict.why
 
 
 def settled(message, verdict):

@@ -3,6 +3,7 @@
 Silent is a source that nothing has come from for several times its usual gap; it is told once.
 """
 
+import time
 from datetime import timedelta
 from statistics import median
 
@@ -20,7 +21,10 @@ ENOUGH = 10  # receipts before anything is called usual
 TIMES = 5  # usual gaps
 LONGEST = 1.5  # times the longest gap that was seen: nights and weekends are no silence
 LEAST = timedelta(hours=1)
+HOUR = timedelta(hours=1)
 CLOSED = timedelta(minutes=15)  # a mailbox that has not been read for so long is told of
+
+_surges = {}  # source → when it was told of by this process
 
 
 def tolerated(times):
@@ -60,13 +64,29 @@ def tell():
 
 def tell_error(receipt):
     """A receipt has ended in an error: administrators learn of it, once an hour for a source."""
-    hour = timezone.now() - timedelta(hours=1)
-    key = receipt.source.key
-    if Notice.objects.filter(kind="receipt_error", created_at__gt=hour, details__source=key).exists():
+    url = reverse("leads:receipts") + f"?source={receipt.source.key}&state=error"
+    _tell_once("receipt_error", receipt.source, url, timezone.now() - HOUR)
+
+
+def tell_surge(source, *, clock=time.monotonic):
+    """A form gets more than it takes by itself: administrators learn of it, once an hour."""
+    if clock() - _surges.get(source.pk, float("-inf")) < HOUR.total_seconds():
+        return  # known in this process: a flood must not ask for each of its posts
+    _surges[source.pk] = clock()
+    url = reverse("leads:receipts") + f"?source={source.key}&state=spam"
+    _tell_once("form_surge", source, url, timezone.now() - HOUR)
+
+
+def tell_sms_limit(source, since):
+    """A source has sent the SMS that it may in a day: administrators learn of it, once that day."""
+    _tell_once("sms_limit", source, reverse("leads:source", args=[source.key]), since)
+
+
+def _tell_once(kind, source, url, since):
+    if Notice.objects.filter(kind=kind, created_at__gt=since, details__source=source.key).exists():
         return
-    url = reverse("leads:receipts") + f"?source={key}&state=error"
     for admin in User.objects.filter(role=Role.ADMIN, is_active=True):
-        notify(admin, "receipt_error", url=url, name=receipt.source.name, source=key)
+        notify(admin, kind, url=url, name=source.name, source=source.key)
 
 
 def tell_mailbox(source):

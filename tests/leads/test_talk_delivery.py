@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from crm.core.jobs import drain
@@ -163,15 +164,24 @@ def test_who_has_blocked_us_is_not_written_to_again(channel, status, body, talk,
     ("channel", "status", "body", "state", "why"),
     [
         ("telegram", 400, {"ok": False, "description": "Bad Request: chat not found"}, "failed", "refused"),
-        ("telegram", 502, {}, "queued", "502"),
+        ("telegram", 503, {}, "queued", "503"),
+        ("telegram", 502, {}, "unsure", "no_answer"),
+        ("telegram", 500, {"ok": False, "description": "Internal Server Error"}, "unsure", "no_answer"),
+        ("telegram", 200, [], "unsure", "no_answer"),
         ("telegram", 200, {"ok": False, "description": "odd"}, "failed", "refused"),
         ("whatsapp", 400, {"error": {"code": 131047, "message": "Re-engagement"}}, "failed", "window"),
         ("whatsapp", 400, {"error": {"code": 130429, "message": "Rate limit"}}, "queued", "Rate"),
         ("whatsapp", 401, {"error": {"code": 190, "message": "Token expired"}}, "failed", "refused"),
-        ("whatsapp", 500, {"error": "?"}, "queued", "500"),
+        ("whatsapp", 500, {"error": "?"}, "unsure", "no_answer"),
+        ("whatsapp", 500, {"error": {"code": 1, "message": "An unknown error"}}, "unsure", "no_answer"),
+        ("whatsapp", 500, {"error": {"code": 131000, "message": "Message failed to send"}}, "queued", "Message"),
+        ("whatsapp", 503, {"error": {"code": 2, "message": "Down"}}, "queued", "Down"),
+        ("whatsapp", 200, [], "unsure", "no_answer"),
         ("vk", 200, {"error": {"error_code": 6, "error_msg": "Too many requests"}}, "queued", "Too"),
         ("vk", 200, {"error": {"error_code": 5, "error_msg": "User authorization failed"}}, "failed", "refused"),
-        ("vk", 200, [], "failed", "refused"),
+        ("vk", 200, {"error": {"error_code": 10, "error_msg": "Internal server error"}}, "queued", "no_answer"),
+        ("vk", 504, {}, "queued", "no_answer"),
+        ("vk", 200, [], "queued", "no_answer"),
     ],
 )
 def test_what_the_provider_says_decides(channel, status, body, state, why, talk, rep, desk):
@@ -185,9 +195,33 @@ def test_without_a_token_nothing_is_tried(talk, rep, desk):
     assert (message.state, message.reason, desk.told) == ("failed", "no_token", [])
 
 
+def test_what_vk_may_have_taken_is_not_said_again_once_it_has_forgotten(talk, rep, desk):
+    """Of a second copy VK knows for an hour; a doubt stays a doubt, whatever later attempts end in."""
+    desk.say(504)
+    desk.say(200, {"error": {"error_code": 6, "error_msg": "Too many requests"}})
+    message = sent(talk("vk"), rep)
+    again()
+    message.refresh_from_db()
+    assert (message.state, message.reason, len(desk.told)) == ("queued", "no_answer Too many requests", 2)
+    Message.objects.update(created_at=timezone.now() - timedelta(minutes=51))
+    again()
+    message.refresh_from_db()
+    assert (message.state, message.reason, len(desk.told)) == ("unsure", "no_answer Too many requests", 2)
+
+
+@pytest.mark.parametrize("channel", ["whatsapp", "vk"])
+def test_an_upload_that_failed_is_tried_again_for_nothing_has_been_said(channel, talk, rep, desk):
+    desk.say(502)
+    message = sent(talk(channel), rep, text="", file=SimpleUploadedFile("план.txt", b"plan"))
+    assert (message.state, message.reason.partition(" ")[0]) == ("queued", "502")
+    again()
+    message.refresh_from_db()
+    assert message.state == "sent"
+
+
 def test_answers_keep_their_order(talk, rep, desk):
     row = talk("telegram")
-    desk.say(502)
+    desk.say(429)
     first = talks.answer(row, text="первое", by=rep)
     talks.answer(row, text="второе", by=rep)
     drain()

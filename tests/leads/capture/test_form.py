@@ -5,10 +5,17 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.core.exceptions import ValidationError
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from crm.core.models import Notice
 from leads.capture import traps
 from leads.models import Consent, ConsentText, Lead, Submission
+from leads.services import judging, sources, watch
+from leads.services.ledger import ledger
+from tests.leads.capture.conftest import make_source
 
 
 @pytest.fixture
@@ -121,6 +128,39 @@ def test_many_posts_of_one_visitor_are_429_and_others_go_on(source, client, toke
     codes = [client.post("/f/site/", {"phone": f"8999000000{n}", "form_token": token}).status_code for n in range(3)]
     assert codes == [303, 303, 429]
     assert client.post("/f/site/", {"phone": "89990000009"}, REMOTE_ADDR="10.0.0.9").status_code == 303
+
+
+def test_more_than_a_form_takes_from_everywhere_is_kept_as_spam_and_told_once(source, program, client, judged, admin):
+    """WF-31: a thousand addresses; nothing is lost, other forms go on, an administrator takes what was held."""
+    watch._surges.clear()
+    source.settings = {"form_per_minute": 3, "traps": "off"}
+    source.save()
+    make_source(key="other", settings={"traps": "off"})
+    cost = []
+    for number in range(6):
+        with CaptureQueriesContext(connection) as queries:
+            sent = client.post("/f/site/", {"phone": f"8999000000{number}"}, REMOTE_ADDR=f"10.0.0.{number}")
+        assert (sent.status_code, sent["Location"]) == (303, "/f/site/thanks/")
+        cost.append(len(queries))
+    assert cost[4] <= cost[1]  # once the flood has been told of, what is held costs no more than what is taken
+    client.post("/f/other/", {"phone": "89990000009"})
+    client.post("/capture/site/", {"phone": "89990000008"})  # programs have a limit of their own
+    judged()
+    states = list(Submission.objects.order_by("pk").values_list("state", "reason"))
+    assert states == [("lead", "")] * 3 + [("spam", "surge")] * 3 + [("lead", "")] * 2
+    assert ledger()["received"] == 8 and ledger()["lead"] == 5 and ledger()["spam"] == 3
+    told = Notice.objects.filter(kind="form_surge").values_list("user", "url")
+    assert list(told) == [(admin.pk, "/receipts/?source=site&state=spam")]
+    assert judging.replay_many(Submission.objects.filter(source=source), by=admin) == 3
+    judged()
+    assert set(Submission.objects.values_list("state", flat=True)) == {"lead"}
+
+
+def test_the_limit_of_a_form_is_a_setting_with_sense(source, client, admin, signed_in):
+    assert "form_per_minute" in str(signed_in(admin).get("/sources/site/edit/").content)
+    for wrong in (0, "many", 10**9):
+        with pytest.raises(ValidationError):
+            sources.check_settings({"form_per_minute": wrong}, "web-form")
 
 
 def test_the_form_shows_the_fields_that_the_source_asks_for(source, client):

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import time
 from urllib.parse import quote
 
 import pytest
@@ -20,7 +21,7 @@ from leads.capture import inbound_mail
 from leads.capture.base import Refused
 from leads.identity import Known
 from leads.models import IncomingLetter, Kind, Lead, MailNews, Message, Source, Submission, Suppression
-from leads.services import letters, sources
+from leads.services import judging, letters, sources
 from leads.services.delivery import message_id
 from leads.services.intake import open_lead
 from tests.leads.capture.bodies import SHARED, body_of, json_of
@@ -49,9 +50,9 @@ def send(client, source):
 BASIC = {"Authorization": "Basic " + base64.b64encode(f"crm:{SECRET}".encode()).decode()}
 
 
-def mailgun(data, secret=SECRET):
+def mailgun(data, secret=SECRET, at=None):
     """Mailgun's own signature over time and token."""
-    said = {"timestamp": "1661621710", "token": "885894756b6c371a377f5f9516d60a4db497ad27d4931ed215"}
+    said = {"timestamp": at or str(int(time.time())), "token": "885894756b6c371a377f5f9516d60a4db497ad27d4931ed215"}
     right = hmac.new(secret.encode(), (said["timestamp"] + said["token"]).encode(), hashlib.sha256).hexdigest()
     return data | {"signature": said | {"signature": right}}
 
@@ -226,11 +227,16 @@ def test_sendgrid_events_are_signed_by_a_curve(send, source, ours):
     Source.objects.filter(pk=source.pk).update(settings={"sendgrid_key": shown})
     raw = json.dumps([{"email": "alice@example.com", "event": "bounce", "type": "bounce", "reason": "550 5.1.1", "sg_event_id": "e1",
                        "smtp-id": message_id(ours), "timestamp": 1600112492}]).encode()  # fmt: skip
-    signed = base64.b64encode(key.sign(b"1600112500" + raw, ec.ECDSA(hashes.SHA256()))).decode()
+    now, old = str(int(time.time())), str(int(time.time()) - 360)
+    signed, stale = (
+        base64.b64encode(key.sign(at.encode() + raw, ec.ECDSA(hashes.SHA256()))).decode() for at in (now, old)
+    )
     names = "X-Twilio-Email-Event-Webhook-Signature", "X-Twilio-Email-Event-Webhook-Timestamp"
-    assert send(raw, **dict(zip(names, (signed, "1600112501"), strict=True))).status_code == 401
+    assert send(raw, **dict(zip(names, (signed, str(int(now) + 1)), strict=True))).status_code == 401
+    refused = send(raw, **dict(zip(names, (stale, old), strict=True)))
+    assert (refused.status_code, refused.json()["error"]) == (401, "stale")
     assert send(raw, **BASIC).status_code == 401  # with a key, the secret alone is not enough
-    assert send(raw, **dict(zip(names, (signed, "1600112500"), strict=True))).status_code == 200
+    assert send(raw, **dict(zip(names, (signed, now), strict=True))).status_code == 200
     drain()
     assert Suppression.objects.get().value == "alice@example.com"
     with pytest.raises(ValidationError):
@@ -249,6 +255,42 @@ def test_cut_in_half_and_unknown(send, source):
     assert send(mailgun({"event-data": {"event": "new-thing"}})).status_code == 200
     drain()
     assert states() == [("rejected", "unparseable")] * 2 + [("rejected", "not_enquiry")] * 3
+
+
+@pytest.mark.parametrize(
+    ("minutes", "said", "status"), [(-6, "stale", 401), (6, "stale", 401), (-4, "", 200), (4, "", 200)]
+)
+def test_how_old_a_signature_may_be(send, ours, minutes, said, status):
+    """WH-04: what is too old has no effect, is kept, and an administrator may still take it."""
+    at = str(int(time.time()) + 60 * minutes)
+    event = about(json_of("mailgun", "spam_complaints.json"), ours)
+    answer = send(mailgun(event, at=at))
+    drain()
+    assert (answer.status_code, states()) == (status, [("rejected", said) if said else ("merged", "")])
+    assert Suppression.objects.count() == (0 if said else 1)
+    assert answer.content == b"ok" if not said else answer.json()["error"] == said
+
+
+def test_a_stale_delivery_is_taken_by_hand_or_by_a_wider_setting(send, ours, source, admin):
+    at = str(int(time.time()) - 3600)
+    event = mailgun(about(json_of("mailgun", "spam_complaints.json"), ours), at=at)
+    assert send(event).status_code == 401
+    judging.replay(Submission.objects.get(), by=admin)
+    assert states() == [("rejected", "stale")]
+    judging.replay(Submission.objects.get(), by=admin, force=True)
+    assert (states(), Suppression.objects.count()) == ([("merged", "")], 1)
+    Source.objects.filter(pk=source.pk).update(settings={"stamp_minutes": 90})
+    assert send(event).status_code == 200
+    for wrong in (0, -1, "5", 10**6):
+        with pytest.raises(ValidationError):
+            sources.check_settings({"stamp_minutes": wrong}, "inbound-mail")
+
+
+@pytest.mark.parametrize("at", ["abc", "-5", "9" * 20, "1e9", "٣٤"])
+def test_a_signed_time_that_is_none(send, source, at):
+    """WH-05"""
+    answer = send(mailgun(json_of("mailgun", "opens.json"), at=at))
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid")
 
 
 def test_wrong_signatures(send, source):

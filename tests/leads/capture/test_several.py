@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from crm.core.jobs import drain
 from leads.capture import several
-from leads.capture.base import JSON, Refused, read_json
+from leads.capture.base import JSON, Refused
+from leads.capture.several import tree
 from leads.models import Interaction, Lead, Person, Source, Submission
-from leads.services import erasing, judging, parts
+from leads.services import erasing, judging
 from leads.services.ledger import ledger
 from tests.leads.capture.bodies import packed
 from tests.leads.capture.conftest import make_source
@@ -175,7 +176,7 @@ def test_a_thousand_at_once_of_which_three_are_wrong(program, post, judged):
 def test_the_body_is_read_once_for_all_its_parts(program, post, judged, monkeypatch):
     post("program", json_=batch(20))
     looks = []
-    monkeypatch.setattr(parts, "read_json", lambda *given: looks.append(1) or read_json(*given))
+    monkeypatch.setattr(several, "tree", lambda *given: looks.append(1) or tree(*given))
     judged()
     assert ({state for (state,) in rows("state")}, len(cards()), len(looks)) == ({"lead"}, 20, 1)
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
+import time_machine
 from django.core.exceptions import ValidationError
 from django.db import OperationalError, connection, transaction
 from django.urls import reverse
@@ -16,12 +17,12 @@ from django.utils import timezone
 
 from crm.automation import defaults
 from crm.core.jobs import drain
-from crm.core.models import Job
+from crm.core.models import Job, Notice
 from leads.capture import canary, sms_ru
 from leads.identity import takes_sms
 from leads.models import ChatFile, ChatLine, Conversation, Interaction, Kind, Lead, Message, Submission, Template
 from leads.outbound import twilio_sms
-from leads.services import judging, talks
+from leads.services import delivery, judging, talks
 from nurturing import services as nurturing
 from tests.factories import LeadFactory
 from tests.leads import messengers
@@ -103,7 +104,7 @@ def test_sms_ru_is_told_number_text_and_sender(sms, rep, desk):
          "failed", "blocked 209 Стоп"),
         ({"status": "OK", "status_code": 100, "sms": {}}, "failed", "refused 200"),
         ({"status": "OK", "status_code": 100, "sms": {"79161234567": {"status_code": 100}}}, "unsure", "no_answer"),
-        ([], "failed", "refused 200"),
+        ([], "unsure", "no_answer 200"),
         ({"status_code": "--5"}, "failed", "refused 200"),
     ],
 )  # fmt: skip
@@ -121,6 +122,26 @@ def test_every_answer_of_sms_ru_has_its_state(answer, state, reason, sms, rep, d
 def test_a_gateway_that_broke_is_never_said_the_same_by_itself(which, status, state, rep, desk, request):
     desk.say(status, {})
     assert sent_one(request.getfixturevalue(which), rep).state == state
+
+
+@handed_over
+def test_beyond_the_days_limit_nothing_goes_out_and_it_is_told_once(sms, rep, admin, desk):
+    sms.settings["sms_per_day"] = 2
+    sms.save()
+    for number in range(4):
+        lead = LeadFactory(owner=rep, phone=f"+7916123450{number}")
+        talks.begin(lead, sms, text="Добрый день", by=rep)
+    drain()
+    rows = list(Message.objects.order_by("pk").values_list("state", "reason"))
+    assert rows == [("sent", ""), ("sent", ""), ("failed", "sms_limit"), ("failed", "sms_limit")]
+    assert list(Notice.objects.filter(kind="sms_limit").values_list("user", "details__source")) == [(admin.pk, "sms")]
+    held = Message.objects.last()
+    tomorrow = timezone.localtime().replace(hour=23, minute=59) + timedelta(hours=1)
+    with time_machine.travel(tomorrow, tick=False):
+        delivery.settle(held, sent=False, by=rep)
+        drain()
+    held.refresh_from_db()
+    assert (held.state, len(desk.told)) == ("sent", 3)
 
 
 @handed_over
@@ -379,6 +400,19 @@ def test_whom_the_sms_greets_is_a_setting(setting, phone, email, channel, sms, w
 
 
 @handed_over
+def test_beyond_the_days_limit_the_welcome_is_a_letter_where_there_is_an_email(sms, welcome, post, desk):
+    Template.objects.create(name="L", kind="letter", is_welcome=True, subject="S", body="B", language="ru")
+    sms.settings |= {"welcome": "first", "sms_per_day": 1}
+    sms.save()
+    make_source()
+    for number, email in enumerate(("a@example.com", "b@example.com", "")):
+        post("site", {"name": "Анна", "phone": f"+7916123450{number}", "email": email})
+        drain()
+    rows = Message.objects.filter(dedup__startswith="welcome:").order_by("pk")
+    assert list(rows.values_list("channel", "state")) == [("sms", "sent"), ("email", "sent"), ("sms", "failed")]
+    assert rows.last().reason == "sms_limit"
+
+
 def test_nobody_is_greeted_twice_within_a_day(sms, welcome, post, desk):
     capture(post, name="Анна", phone=PHONE)
     lead = Lead.objects.get()
