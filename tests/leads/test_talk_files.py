@@ -8,7 +8,7 @@ from django.utils import timezone
 from crm.core.intake_limits import LARGE, MIDDLE, SMALL, limit_of
 from crm.core.jobs import drain
 from leads.capture import chat
-from leads.models import Conversation, Interaction, Kind, Message, SentFile
+from leads.models import Conversation, Interaction, Kind, Message, SentFile, Source
 from leads.services import erasing, talks
 from tests.factories import LeadFactory, SourceFactory
 from tests.leads import messengers
@@ -178,3 +178,93 @@ def test_who_is_erased_takes_files_and_the_phone_of_the_chat_along(talk, rep, ad
 )
 def test_only_messages_to_clients_may_bring_a_file(path, limit):
     assert limit_of(path) == limit
+
+
+# --- With an attacker's eyes --------------------------------------------------------------------------------------------
+
+
+def got(client, address, **more):
+    """The answer, read to its end, as whoever serves it would."""
+    answer = client.get(address, **more)
+    b"".join(answer.streaming_content)
+    answer.close()
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("..\\..\\счёт.pdf", "счёт.pdf"), ("a/b/../x.pdf", "x.pdf"), ("сч\u202efdp.exe", "счfdp.exe"),
+        ('a"; filename="x.html', "a_ filename=_x.html"), ("a\r\nX-Evil: 1.pdf", "aX-Evil_ 1.pdf"),
+        ("x\x00.pdf", "x.pdf"), ("ж" * 300 + ".pdf", "ж" * 116 + ".pdf"), ("\u200b", "file"), ("CON", "_CON"),
+    ],
+)  # fmt: skip
+def test_a_name_is_one_line_without_a_path_and_names_one_file(given, kept, talk, rep, desk, client):
+    row, file = talk("telegram"), upload()
+    file._name = given  # past what Django takes off a form's file
+    talks.answer(row, file=file, by=rep)
+    drain()
+    stored = SentFile.objects.get()
+    assert stored.name == kept
+    assert stored.file.name.partition("/")[0] == "talks" and kept not in stored.file.name
+    assert [name for _path, body in desk.told for name in body if name.lower().startswith("x-evil")] == []
+    client.force_login(rep)
+    answer = got(client, reverse("leads:talk_sent_file", args=[stored.pk]))
+    assert answer["Content-Disposition"].startswith("attachment") and "\n" not in answer["Content-Disposition"]
+    assert [answer[name] for name in ("Content-Type", "X-Content-Type-Options", "Content-Security-Policy", "Cache-Control")] == [
+        "application/octet-stream", "nosniff", "sandbox; default-src 'none'", "private, no-store",
+    ]  # fmt: skip
+
+
+def test_a_type_with_a_header_in_it_reaches_no_provider(talk, rep, desk):
+    row, file = talk("whatsapp"), upload()
+    file.content_type = "text/html\r\nX-Evil: 1"
+    talks.answer(row, file=file, by=rep)
+    drain()
+    assert SentFile.objects.get().mime == "text/html X-Evil: 1"
+    assert desk.told[0][1]["file"][2] == PDF
+
+
+def test_whoever_asks_for_a_part_of_a_page_gets_the_file_as_a_file(talk, rep, client):
+    row = talk("chat")
+    message = talks.answer(row, text="Вот", file=upload(b"<script>alert(1)</script>", "x.html"), by=rep)
+    address = reverse("leads:chat_file", args=["chat", message.token])
+    for headers in ({"Range": "bytes=0-3"}, {"Accept": "text/html"}, {"HX-Request": "true"}):
+        answer = got(client, address, headers=headers)
+        assert (answer["Content-Type"], answer["Content-Disposition"]) == (
+            "application/octet-stream", 'attachment; filename="x.html"',
+        )  # fmt: skip
+        assert answer["Content-Security-Policy"] == "sandbox; default-src 'none'"
+    assert client.post(address).status_code == 405
+
+
+def test_a_link_ends_with_the_client_the_source_and_the_file(talk, rep, admin, client):
+    row = talk("chat")
+    message = talks.answer(row, text="Вот", file=upload(), by=rep)
+    address = reverse("leads:chat_file", args=["chat", message.token])
+    assert got(client, address).status_code == 200
+    Source.objects.update(is_active=False)
+    assert client.get(address).status_code == 404
+    Source.objects.update(is_active=True)
+    stored = SentFile.objects.get()
+    stored.file.storage.delete(stored.file.name)
+    assert client.get(address).status_code == 404
+    erasing.erase(row.person, by=admin)
+    assert (client.get(address).status_code, SentFile.objects.count()) == (404, 0)
+
+
+def test_only_who_works_the_lead_sends_a_file(talk, rep, colleague, marketer, client):
+    row = talk("telegram")
+    address = reverse("leads:talk_answer", args=[row.lead_id, row.pk])
+    for person in (colleague, marketer):
+        client.force_login(person)
+        assert client.post(address, {"text": "", "file": upload()}).status_code in {403, 404}
+    assert SentFile.objects.count() == 0
+
+
+@pytest.mark.parametrize("size,taken", [(99, 1), (100, 1), (101, 0)])
+def test_the_limit_is_exact(size, taken, talk, rep, client):
+    row = talk("telegram", max_file=100)
+    client.force_login(rep)
+    client.post(reverse("leads:talk_answer", args=[row.lead_id, row.pk]), {"text": "", "file": upload(b"x" * size)})
+    assert SentFile.objects.count() == taken
