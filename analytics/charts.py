@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import ceil, floor, log10
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 1100, 240, 80, 24, 10
+NARROW = 44  # at the left of plain numbers; sums need more
 LETTER = 7.5  # how wide one of a label's letters may be, on a phone
 
 
@@ -37,20 +38,20 @@ def nice_ceiling(value):
     return next(step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * power >= value)
 
 
-def bars(points, *, words=str, labels_at_most=12):
+def bars(points, *, words=str, labels_at_most=12, left=LEFT):
     """A bar chart of ``points``: [(label, value, url)]."""
     top = nice_ceiling(max([float(value) for _l, value, _u in points], default=0))
-    room, plot = (WIDTH - LEFT) / max(1, len(points)), HEIGHT - BOTTOM - TOP
+    room, plot = (WIDTH - left) / max(1, len(points)), HEIGHT - BOTTOM - TOP
     drawn = []
     for place, (label, value, url) in enumerate(points):
         tall = plot * float(value) / top
-        x = LEFT + place * room + room * 0.15
+        x = left + place * room + room * 0.15
         drawn.append(Bar(x, TOP + plot - tall, room * 0.7, tall, label, value, url, x + room * 0.35))
     every = ceil(len(points) / labels_at_most) or 1
     parts = [part for part in (0, 0.5, 1) if top * part == int(top * part)]  # half a lead is no mark on an axis
     grid = [(TOP + plot * (1 - part), words(int(top * part))) for part in parts]
     fits = int(room * every / LETTER)
-    return Chart(drawn, grid, [(bar.middle, shortened(bar.label, fits)) for bar in drawn[::every]])
+    return Chart(drawn, grid, [(bar.middle, shortened(bar.label, fits)) for bar in drawn[::every]], left=left)
 
 
 def shortened(words, letters):

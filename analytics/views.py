@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from analytics import cells
-from analytics.charts import bars
+from analytics.charts import NARROW, bars
 from analytics.forms import ReportForm
 from analytics.overview import tiles
 from analytics.reports import flow, funnel, managers, sources
@@ -72,7 +72,8 @@ def funnel_panel(request):
 
 def _new_leads_chart(scope, query):
     table = flow.new_leads_table(scope).linked(query)
-    return bars([(words(row[0]), row[1].value, row[1].url) for row in table.rows])
+    points = [(words(row[0]), row[1].value, row[1].url) for row in table.rows]
+    return bars(points, left=NARROW) if any(value for _l, value, _u in points) else None
 
 
 def _chart(report, table):

@@ -1,5 +1,7 @@
 """Forms of deals: opening, conversion, fields, outcome, product lines."""
 
+from decimal import Decimal
+
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Count, Exists, OuterRef, Subquery
@@ -135,13 +137,13 @@ class LineForm(ServiceForm):
     )
     title = forms.CharField(label=_("Name"), max_length=200, required=False)
     quantity = forms.DecimalField(
-        label=_("Quantity"), max_digits=12, decimal_places=3, min_value=0, initial=1,
+        label=_("Quantity"), max_digits=12, decimal_places=3, min_value=0, initial=1, localize=True,
         widget=forms.TextInput(attrs={"inputmode": "decimal"}),
     )  # fmt: skip
     price = SumField(label=_("Price"), required=False, min_value=0)
     discount = forms.DecimalField(
         label=_("Discount, %"), max_digits=5, decimal_places=2, min_value=0, max_value=100, required=False, initial=0,
-        widget=forms.TextInput(attrs={"inputmode": "decimal"}),
+        localize=True, widget=forms.TextInput(attrs={"inputmode": "decimal"}),
     )  # fmt: skip
 
     def __init__(self, *args, line=None, **kwargs):
@@ -149,8 +151,8 @@ class LineForm(ServiceForm):
         self.line = line
         if line:
             del self.fields["product"]
-            names = ("title", "quantity", "price", "discount")
-            self.initial = {name: getattr(line, name) for name in names} | self.initial
+            bare = {name: Decimal(f"{getattr(line, name).normalize():f}") for name in ("quantity", "discount")}
+            self.initial = {"title": line.title, "price": line.price} | bare | self.initial
             self.fields["title"].required = self.fields["price"].required = True
 
     def clean(self):

@@ -50,6 +50,16 @@ def condition(raw):
     return where
 
 
+def hint(raw):
+    """What to say of a search text that nothing can be found by yet; "" otherwise."""
+    try:
+        if tidy(raw):
+            condition(raw)
+    except TooShort:
+        return TOO_SHORT
+    return ""
+
+
 def identities(raw):
     """Signs under which a person may be known besides the lead's own copy: a second phone, another address."""
     text = tidy(raw)

@@ -12,6 +12,7 @@ from crm.core import board, exports, keyset, saved_views
 from crm.core.models import AuditEntry
 from deals.filters import SORTS, DealFilter
 from deals.models import Deal, Status
+from leads import search
 
 ROWS = 50  # a page
 CAP = 1000  # "1000+": nobody counts further
@@ -42,7 +43,7 @@ def index(request):
         context |= _page(request, found)
     except keyset.BadCursor:
         context["problems"] = [_("This place in the list does not exist; start from the top.")]
-    context["problems"] += _problems(request, found)
+    context |= {"problems": context["problems"] + _problems(request, found), "hint": search.hint(request.GET.get("q"))}
     if not request.GET.get("after"):
         tabs = [tab for tab in TABS if context["wide"] or tab[1] != "owner=me"]
         context["views"] = saved_views.tabs(request, "deals:list", tabs)

@@ -57,7 +57,7 @@ def at_ten(days):
 
 QUICK = {
     "hours": (gettext_lazy("In 2 hours"), lambda: timezone.now().replace(second=0, microsecond=0) + timedelta(hours=2)),
-    "tomorrow": (gettext_lazy("Tomorrow, 10:00"), lambda: at_ten(1)),
+    "tomorrow": (gettext_lazy("Tomorrow, 10 AM"), lambda: at_ten(1)),
     "days": (gettext_lazy("In 3 days"), lambda: at_ten(3)),
     "monday": (gettext_lazy("On Monday"), lambda: at_ten(7 - timezone.localdate().weekday())),
 }

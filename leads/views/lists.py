@@ -59,7 +59,7 @@ def index(request):
         context |= _page(request, found)
     except keyset.BadCursor:
         context["problems"] = [_("This place in the list does not exist; start from the top.")]
-    context["problems"] += _problems(request, found)
+    context |= {"problems": context["problems"] + _problems(request, found), "hint": words.hint(request.GET.get("q"))}
     if not request.GET.get("after"):
         tabs = [tab for tab in TABS if context["wide"] or tab[1] not in {"owner=me", "attention=unassigned"}]
         context["views"] = saved_views.tabs(request, "leads:list", tabs)

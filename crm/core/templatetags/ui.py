@@ -206,9 +206,15 @@ def attr(value):
     return "0" if number is None else f"{number.normalize():f}"
 
 
-@register.filter
+@register.filter("phone")
+@kept
+def shown_phone(value):
+    """A phone on a page: never broken at the end of a line."""
+    return format_html('<span class="nowrap">{}</span>', phone(value)) if value else ""
+
+
 def phone(value):
-    """E.164 as people of its country write it, never broken at the end of a line; anything else unchanged."""
+    """E.164 as people of its country write it; anything else unchanged."""
     return _phone(str(value or ""))
 
 
