@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -36,9 +37,11 @@ from crm.core.models import (
 )
 from crm.core.naming import COLUMNS
 
+WHY = 120  # characters of what happened to a job, in the list of them
 admin.site.unregister(Group)  # rights follow the role
 admin.site.index_title = gettext_lazy("CRM settings")
 admin.site.empty_value_display = "—"
+admin.site.site_url = None  # the way back stands in the head of each page
 
 
 @login_not_required
@@ -85,7 +88,7 @@ class UserAdmin(Versioned, DjangoUserAdmin):
     form = UserForm
     change_password_form = PasswordForm
     inlines = [AbsenceInline]
-    list_display = ["username", "first_name", "last_name", "role", "team", "grade", "takes_leads", "is_active"]
+    list_display = ["username", "full_name", "role", "team", "grade", "takes_leads", "is_active"]
     list_filter = ["role", "team", "is_active", "takes_leads"]
     list_select_related = ["team"]
     filter_horizontal = ["skills"]
@@ -119,6 +122,10 @@ class UserAdmin(Versioned, DjangoUserAdmin):
             },
         )
     ]
+
+    @admin.display(description=gettext_lazy("Person"), ordering="last_name")
+    def full_name(self, user):
+        return user.get_full_name()
 
     def has_delete_permission(self, request, obj=None):
         return False  # people are switched off; their leads and history stay
@@ -222,7 +229,7 @@ class JobAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("what happened"))
     def why(self, job):
-        return job.why
+        return Truncator(job.why).chars(WHY)
 
     @admin.display(description=COLUMNS["queue"], ordering="queue")
     def waits_in(self, job):

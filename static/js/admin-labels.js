@@ -13,6 +13,26 @@ const editedCells = () => {
   }
 };
 
+// On a phone a row is a card: its cells stand under the names of their columns, and the filter is folded above the list.
+const cards = () => {
+  const heads = [...document.querySelectorAll("#result_list thead th")].map((head) => (head.querySelector(".text") ?? head).innerText.trim());
+  for (const row of document.querySelectorAll("#result_list tbody tr"))
+    [...row.cells].forEach((cell, place) => {
+      if (!heads[place] || cell.matches("th, .action-checkbox")) return;
+      cell.dataset.label = heads[place];
+      cell.classList.toggle("cell-long", cell.innerText.length > 40);
+    });
+  if (!matchMedia("(max-width: 767px)").matches) return;
+  for (const part of document.querySelectorAll("#changelist-filter details"))
+    part.open = !part.querySelector("li:first-child.selected") && Boolean(part.querySelector("li.selected"));
+};
+
+// In what zone the times of this page are, where the computer's own is another.
+const zone = () => {
+  const said = document.querySelector('meta[name="zone"]')?.content;
+  for (const note of document.querySelectorAll(".timezonewarning")) if (said) note.textContent = said;
+};
+
 const tooltips = () => {
   for (const hint of document.querySelectorAll(".help-tooltip[aria-label]")) hint.setAttribute("role", "img");
 };
@@ -29,6 +49,7 @@ const inlineCells = () => {
       for (const cell of row.cells) {
         for (const control of cell.querySelectorAll("input:not([type=hidden]), select, textarea"))
           if (!control.hasAttribute("aria-label")) name(control, heads[place] ?? "");
+        if (heads[place]?.trim() && !cell.matches(".original, .add-row td")) cell.dataset.label = heads[place].trim();
         place += cell.colSpan;
       }
     }
@@ -84,5 +105,5 @@ const searched = () => {
   });
 };
 
-const MENDS = [magnifier, answers, editedCells, tooltips, inlineHeads, inlineCells, moments, searches, windows, searched];
+const MENDS = [cards, zone, magnifier, answers, editedCells, tooltips, inlineHeads, inlineCells, moments, searches, windows, searched];
 addEventListener("load", () => setTimeout(() => MENDS.forEach((mend) => mend())));
