@@ -23,7 +23,7 @@ from leads.forms.capture import HostedForm
 from leads.models import Submission
 from leads.services import parts, receipt, site, visits
 
-JSON_TYPES = ("application/json", "+json", "text/plain")
+JSON_TYPES = ("application/json", "+json", "text/plain", "/xml", "+xml", "/octet-stream")  # programs, not people
 
 
 # --- The request ----------------------------------------------------------------------------------------------------
