@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from leads import identity
 from leads.capture import talk
 from leads.capture.base import JSON, Body, Reply, Setting, body_kind, check_secret, parse_body, unsigned
-from leads.capture.fields import MARKS
+from leads.capture.names import MARKS
 from leads.capture.talk import Chat, Met, Said, dig, prose, word
 from leads.identity import Known
 

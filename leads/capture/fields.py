@@ -1,95 +1,33 @@
 """From flat fields, named as any site builder likes, to a lead's fields, signs of identity and marks. Pure."""
 
-# ruff: noqa: SIM905 - lists of words read best as words
-
 import re
 from decimal import Decimal, InvalidOperation
 
 from django.utils.translation import gettext as _
 
 from leads import identity
+from leads.capture.answers import contacts_anywhere, spread, under_questions
 from leads.capture.base import Parsed, Refused, path_of
+from leads.capture.names import CONTACTS, MARKS, PROTECTED, fold, meaning, of_path
 from leads.identity import Known
 
 MAX_FIELD = 2000  # characters
 MAX_TEXT = 20_000  # characters of a message, and of what we do not know
 MAX_CUSTOM = 50
 MAX_CUSTOM_VALUE = 500
-
-ALIASES = {
-    "name": "name fullname full_name fio фио имя your_name yourname contact_name client_name customer_name имя_клиента "
-    "ваше_имя как_к_вам_обращаться contact_person username",
-    "first_name": "first_name firstname fname given_name имя_без_фамилии",
-    "last_name": "last_name lastname lname surname family_name фамилия",
-    "middle_name": "middle_name patronymic отчество",
-    "phone": "phone phones tel telephone mobile mobile_phone phone_number phonenumber телефон телефоны тел "
-    "номер_телефона ваш_телефон моб_телефон мобильный whatsapp_phone contact_phone client_phone",
-    "email": "email emails e_mail mail email_address почта эл_почта электронная_почта "
-    "ваш_email contact_email client_email",
-    "company_name": "company company_name organization organisation org компания организация фирма название_компании",
-    "job_title": "job_title position должность role_title",
-    "city": "city town город населенный_пункт",
-    "region": "region область регион",
-    "country": "country страна",
-    "language": "language lang язык locale",
-    "industry": "industry отрасль",
-    "company_size": "company_size employees сотрудников количество_сотрудников",
-    "product": "product product_name service услуга товар продукт interest интересует course курс",
-    "need": "comment comments message msg text textarea question body note комментарий сообщение вопрос текст need "
-    "потребность ваше_сообщение your_message description описание",
-    "budget": "budget бюджет",
-    "tags": "tags tag теги тег",
-    "external_id": "external_id externalid lead_id leadid request_id submission_id tranid",
-    "telegram": "telegram tg telegram_username телеграм телеграмм",
-    "whatsapp": "whatsapp wa ватсап вотсап",
-    "vk": "vk vk_id vkontakte вк",
-    "consent": "consent agree agreement privacy policy согласие personal_data pdn gdpr terms",
-    "visitor": "visitor_id visitor crm_visitor",
-    "referrer": "referrer referer http_referer",
-    "landing": "landing page page_url url landing_page landing_url location href страница",
-    "secret": "secret",
-    "own_id": "",  # by a mapping alone: the sender's number of this enquiry, which has its effect once
-}  # fmt: skip
-MARKS = {
-    "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id",
-    "gclid", "yclid", "fbclid", "ymclid", "vk_click_id", "gbraid", "wbraid", "roistat", "client_id",
-    "ym_uid", "ga_client_id",
-}  # fmt: skip
-CANONICAL = {alias: name for name, words in ALIASES.items() for alias in words.split()} | {mark: mark for mark in MARKS}
-# Names that a sender may not set, whoever it is: they are the product's own facts.
-PROTECTED = frozenset(
-    "id pk uuid owner owner_id manager responsible user user_id team team_id status state stage stage_id pipeline "
-    "version score band fit engagement qualification created_at created updated_at assigned_at closed_at deleted "
-    "is_deleted is_staff is_imported consent_ip consent_text person person_id source source_id first_origin "
-    "last_origin waiting_since csrfmiddlewaretoken form_token website_url secret token answered_at".split()
-)
-CONTAINERS = frozenset(
-    "contact contacts lead client customer data fields field form person answers answers_map payload body request "
-    "user values properties attributes leads enquiries inquiries submissions applications records rows results entries "
-    "requests лиды заявки обращения".split()
-)
-TARGETS = sorted({*ALIASES, *MARKS})  # what a mapping may point at, besides custom.<name> and "-" (ignored)
 WIDTHS = {
     "name": 200, "company_name": 200, "job_title": 200, "city": 120, "region": 120, "country": 60, "language": 5,
     "industry": 120, "product": 200, "need": MAX_TEXT,
 }  # fmt: skip
 _LONG = {"need"}
-_YES = frozenset("on yes y true 1 да согласен согласна agree agreed checked принимаю".split())
-
-
-def fold(name):
-    return re.sub(r"[\s\-:*?!]+", "_", name.strip().casefold().replace("ё", "е")).strip("_")
+_THINGS = {"form", "page", "quiz", "campaign", "event", "project"}  # that have names as well
+REACHED = CONTACTS - {"external_id"}  # by which a person can be answered
+_YES = frozenset("on yes y true 1 да согласен согласна agree agreed checked принимаю".split())  # noqa: SIM905
 
 
 def canonical(path, mapping):
-    """The field that a path means: by the source's mapping, by its whole name, or by its last part."""
-    if path in mapping:
-        return mapping[path]
-    if name := CANONICAL.get(fold(path)):
-        return name
-    *parents, last = path.split(".")
-    bare = [fold(p) for p in parents if not p.isdigit()]
-    return CANONICAL.get(fold(last)) if bare and all(p in CONTAINERS for p in bare) else None
+    """The field that a path means: by the source's mapping, else by its names."""
+    return mapping[path] if path in mapping else of_path(path)
 
 
 def mapping_of(source):
@@ -98,18 +36,39 @@ def mapping_of(source):
     return {path_of(str(path)): str(target) for path, target in stated.items()}
 
 
-def sort_fields(body, source, mapping=None):
+def sort_fields(fields, source, mapping):
     """(canonical name → values, unknown path → values); raises Refused(422) for a field that is too long."""
-    mapping, named, unknown = mapping_of(source) if mapping is None else mapping, {}, {}
+    named, unknown, paths = {}, {}, {}
     limit = int(source.settings.get("max_field") or MAX_FIELD)
-    for path, values in body.fields.items():
+    for path, values in fields.items():
         name = canonical(path, mapping)
         _check_length(path, values, MAX_TEXT if name is None or name in _LONG else limit)
         if name is None:
             unknown[path] = values
-        elif name != "-":
-            named.setdefault(name, []).extend(v for v in values if v.strip())
-    return {name: values for name, values in named.items() if values}, unknown
+        elif name != "-" and (said := [v for v in values if v.strip()]):
+            paths.setdefault(name, {})[path] = said
+    for path in _not_of_people(paths, mapping):
+        unknown[path] = paths["name"].pop(path)
+    for name, found in paths.items():
+        if found:
+            named[name] = [value for values in found.values() for value in values]
+    return named, unknown
+
+
+def _not_of_people(paths, mapping):
+    """Paths of names that are of a form, not of who filled it in: there is a better one beside a contact, or in parts."""
+    names = [path for path in paths.get("name", {}) if path not in mapping]
+    beside = {_parent(path) for kind in (*CONTACTS, "first_name", "last_name") for path in paths.get(kind, {})}
+    better = {"first_name", "last_name"} & set(paths) or any(_parent(path) in beside for path in names)
+    return [p for p in names if _parent(p) not in beside and (better or _parent(p).rpartition(".")[2] in _THINGS)]
+
+
+def _parent(path):
+    """What a field stands in; of ``contact.phones.0.number``, the contact."""
+    parts = path.split(".")[:-1]
+    while parts and (parts[-1].isdigit() or meaning(parts[-1]) in CONTACTS):
+        parts.pop()
+    return ".".join(parts)
 
 
 def _check_length(path, values, limit):
@@ -265,13 +224,31 @@ def agreed(named):
     return any(value.strip().casefold() in _YES for value in named.get("consent", []))
 
 
+def _sorted(fields, source, mapping):
+    """``sort_fields``, and again with JSON within fields spread out where there seems to be no contact."""
+    named, unknown = sort_fields(_asked(fields, mapping), source, mapping)
+    if not REACHED.intersection(named):
+        named, unknown = sort_fields(_asked(spread(fields), mapping), source, mapping)
+    return named, unknown
+
+
+def _asked(fields, mapping):
+    """The fields under their questions, but for those that the source's settings name as they came."""
+    stated = {path: values for path, values in fields.items() if path in mapping}
+    return stated | under_questions({path: values for path, values in fields.items() if path not in stated})
+
+
 def extract(body, source, headers, region="RU", mapping=None):
     """Parsed of flat fields: what web forms, JSON and site builders have in common.
 
     ``mapping``: path → our name, instead of the source's own.
     """
-    named, unknown = sort_fields(body, source, mapping)
     warnings = list(body.warnings)
+    named, unknown = _sorted(body.fields, source, mapping_of(source) if mapping is None else mapping)
+    if mapping is None and not REACHED.intersection(named):
+        for kind, path in contacts_anywhere(unknown, region).items():
+            named[kind] = unknown.pop(path)
+            warnings.append(f"taken_for_{kind}:{identity.line(path, 200)}")
     stated = {name.removeprefix("custom."): ", ".join(v) for name, v in named.items() if name.startswith("custom.")}
     parsed = Parsed(identities=signs(named, source, warnings, region), warnings=warnings)
     parsed.fields = lead_fields(named, warnings)

@@ -8,7 +8,6 @@ does not matter.
 
 import base64
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from urllib.parse import urlencode
@@ -17,6 +16,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
+from leads.capture.answers import BESIDE, LABELS, VALUES, spread
 from leads.capture.base import (
     FORM,
     MAX_FIELDS,
@@ -26,18 +26,17 @@ from leads.capture.base import (
     Setting,
     check_hmac,
     check_secret,
-    flatten,
     hmac_of,
     named,
     parse_body,
     path_of,
-    read_json,
     tree_body,
 )  # fmt: skip
 from leads.capture.canary import MARK, bearer, json_of
-from leads.capture.fields import ALIASES, MARKS, TARGETS, extract, fold, is_test, mapping_of
+from leads.capture.fields import extract, is_test, mapping_of
+from leads.capture.names import ALIASES, MARKS, TARGETS, meaning, of_path
 from leads.capture.reading import FORMATS, readable
-from leads.capture.several import BESIDE, EACH, LABELS, VALUES, only, tree
+from leads.capture.several import EACH, only, tree
 from leads.capture.xml_body import is_xml
 from leads.models.intake import Channel
 
@@ -192,31 +191,10 @@ def read(content_type, raw, part=""):
         body = tree_body(*tree(content_type, raw), one)
     else:
         body = parse_body(content_type or FORM if raw[:1] not in (b"{", b"[") else content_type, raw, one)
-    fields = _by_name(_spread(body.fields))
+    fields = _by_name(spread(body.fields))
     if len(fields) > MAX_FIELDS:
         raise Refused(400, "unparseable", _now("More than %d fields.") % MAX_FIELDS)
     return Body(fields, body.files, body.warnings, body.payload)
-
-
-def _spread(fields):
-    """A text that is a JSON object or list becomes fields below its own name."""
-    found = {}
-    for path, values in fields.items():
-        for value in values:
-            inner = _inner(value)
-            for leaf, text in flatten({path: inner}) if inner is not None else [(path, value)]:
-                found.setdefault(leaf, []).append(text)
-    return found
-
-
-def _inner(text):
-    if text[:1] not in "{[" or text[-1:] not in "}]" or len(text) > 100_000:
-        return None
-    try:
-        value, _warnings = read_json(text.encode())
-        return value if isinstance(value, Mapping | list) and value else None
-    except (Refused, RecursionError):
-        return None
 
 
 def _by_name(fields):
@@ -296,5 +274,4 @@ def _gathered(fields, stated, constants):
 
 def suggestion(path):
     """What a path is taken for where nothing is stated: a name of ours, or ""."""
-    last = fold(path.rsplit(".", 1)[-1])
-    return next((name for name, words in ALIASES.items() if last in words.split()), last if last in MARKS else "")
+    return of_path(path) or meaning(path.rpartition(".")[2]) or ""

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from leads.capture import web_form
 from leads.capture.base import Setting
-from leads.capture.fields import fold
+from leads.capture.names import fold
 from leads.capture.senders import origin_allowed
 from leads.capture.site import TAGS, Recommended, parse_form
 from leads.capture.traps import SURGE

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
+from leads.capture.answers import BESIDE, LABELS, VALUES
 from leads.capture.base import JSON, MEGABYTE, Refused, Setting, body_kind, charset_of, path_of, read_json
-from leads.capture.fields import CANONICAL, CONTAINERS, fold
+from leads.capture.names import CONTACTS, CONTAINERS, fold, meaning
 from leads.capture.xml_body import is_xml, read_xml
 
 MOST = 1000  # enquiries in one body
@@ -22,22 +23,7 @@ LONGEST = 190  # characters of a list's path
 ONE = "-"  # of the setting: a body is one enquiry
 LISTS = {"leads", "enquiries", "inquiries", "submissions", "applications", "лиды", "заявки", "обращения"}
 MAYBE = {"data", "items", "records", "rows", "results", "entries", "requests", "orders", "contacts", "заказы"}
-CONTACTS = {"phone", "email", "telegram", "whatsapp", "vk", "external_id"}
 PERSONAL = {*CONTACTS, "name", "first_name", "last_name", "middle_name", "visitor", "own_id"}
-# A list of named values (``[{"name": "email", "value": "a@b"}]``) is one enquiry, however long it is.
-LABELS = (
-    "key", "code", "slug", "column_id", "column_name", "name", "field", "label", "title", "question", "id", "Тип",
-    "Наименование",
-)  # fmt: skip
-VALUES = ("value", "values", "answer", "answers", "string_value", "text", "content", "val", "Значение")
-BESIDE = {
-    "type",
-    "ref",
-    "required",
-    "position",
-    "order",
-    "Комментарий",
-}  # may stand in a named value without being told
 _NAMED = {*LABELS, *VALUES, *BESIDE}
 
 EACH = Setting(
@@ -119,11 +105,17 @@ def _objects(items):
 
 
 def _named(items):
-    return all(isinstance(item, Mapping | set) and set(item) <= _NAMED for item in items)
+    """Whether it is a list of named values (``[{"name": "email", "value": "a@b"}]``): one enquiry, however long."""
+    return all(isinstance(item, Mapping | set) and (set(item) <= _NAMED or _answer(item)) for item in items)
+
+
+def _answer(item):
+    names = {fold(name) for name in item}
+    return not names.isdisjoint(LABELS) and not names.isdisjoint(VALUES) and not _contact(item)
 
 
 def _contact(item):
-    return isinstance(item, Mapping) and any(CANONICAL.get(fold(str(name))) in CONTACTS for name in item)
+    return isinstance(item, Mapping) and any(meaning(str(name)) in CONTACTS for name in item)
 
 
 # --- One of several -------------------------------------------------------------------------------------------------
@@ -171,7 +163,7 @@ def _impersonal(values):
     """A mapping without what tells who somebody is, as far as such things are known by name."""
     kept = {}
     for name, value in values.items():
-        if CANONICAL.get(fold(name)) not in PERSONAL:
+        if meaning(name) not in PERSONAL:
             kept[name] = _impersonal(value) if isinstance(value, Mapping) and fold(name) in CONTAINERS else value
     return kept
 

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from leads.capture import talk
 from leads.capture.base import Reply, Setting, check_secret
 from leads.capture.canary import plain
-from leads.capture.fields import MARKS
+from leads.capture.names import MARKS
 from leads.capture.talk import Chat, File, Said, dig, moment, part, parts, prose, whole, word
 from leads.identity import Known, line, phone
 

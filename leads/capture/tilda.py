@@ -15,7 +15,8 @@ from django.utils.translation import gettext_lazy as _
 from leads import identity
 from leads.capture.base import Refused, Reply, Setting, check_secret, clean, flatten, named, read_json
 from leads.capture.canary import form as form_canary
-from leads.capture.fields import MARKS, extract, fold, mapping_of
+from leads.capture.fields import extract, mapping_of
+from leads.capture.names import MARKS, fold
 from leads.models.intake import Channel
 
 LABEL = _("Tilda")

@@ -14,7 +14,8 @@ from django.utils.translation import gettext_lazy as _
 from leads import identity
 from leads.capture.base import Body, Parsed, Reply, check_hmac, check_secret, clean, hmac_of
 from leads.capture.canary import plain
-from leads.capture.fields import CANONICAL, canonical, extract, fold, mapping_of
+from leads.capture.fields import canonical, extract, mapping_of
+from leads.capture.names import CANONICAL, fold
 from leads.identity import Known
 from leads.models.intake import Channel
 

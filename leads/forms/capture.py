@@ -5,8 +5,9 @@ from django.utils.translation import gettext_lazy as _
 
 from leads import identity
 from leads.capture import traps
-from leads.capture.fields import MARKS, MAX_FIELD, MAX_TEXT
+from leads.capture.fields import MAX_FIELD, MAX_TEXT
 from leads.capture.form_items import items_of
+from leads.capture.names import MARKS
 from leads.services.judging import phone_region
 
 CHECKS = {"phone", "email"}

@@ -6,9 +6,9 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from leads import search
-from leads.capture.fields import MARKS, TARGETS
 from leads.capture.form_items import FIELDS, MAX_ITEMS, MAX_OPTIONS, TYPES
 from leads.capture.mapping import suggestion
+from leads.capture.names import MARKS, TARGETS
 from leads.capture.reading import FORMATS
 from leads.capture.several import ONE
 from leads.models import Person, ReferralCode

@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from leads.capture import PSEUDO
-from leads.capture.fields import MARKS
+from leads.capture.names import MARKS
 from leads.importing import mapping as mappings
 from leads.importing.errors import MappingError
 from leads.models import Source

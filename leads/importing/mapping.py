@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from leads.capture.fields import CANONICAL, PROTECTED, TARGETS, fold
+from leads.capture.names import PROTECTED, TARGETS, fold, meaning
 from leads.importing import vcard
 from leads.importing.errors import MappingError
 
@@ -214,7 +214,7 @@ def suggest(columns, *, kind="text"):
     found = {}
     for column in columns:
         bare = re.sub(r"[\W_]+\d*$", "", fold(re.sub(r"[.()]", " ", column)))
-        target = COMMON.get(fold(column)) or CANONICAL.get(fold(column)) or COMMON.get(bare) or CANONICAL.get(bare)
+        target = COMMON.get(fold(column)) or meaning(column) or COMMON.get(bare) or meaning(bare)
         if target in FIELDS:
             found[column] = target
     return found

@@ -14,7 +14,7 @@ from crm.core import outbound
 from crm.core.models import AuditEntry
 from leads.capture import ADAPTERS, PSEUDO
 from leads.capture.base import megabytes
-from leads.capture.fields import TARGETS
+from leads.capture.names import TARGETS
 from leads.capture.senders import host_of
 from leads.models import Origin, Source
 from leads.models.intake import new_secret

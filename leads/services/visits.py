@@ -11,7 +11,7 @@ from django.utils.datastructures import MultiValueDict
 from leads import identity
 from leads.capture import limits
 from leads.capture.base import Refused, parse_body, read_json
-from leads.capture.fields import MARKS
+from leads.capture.names import MARKS
 from leads.capture.senders import host_of, origin_allowed
 from leads.models import Identity, Kind, Lead, PageView, Status, Touch
 from leads.services.origins import origin_of
