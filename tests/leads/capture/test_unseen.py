@@ -5,7 +5,7 @@ import json
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leads.capture import ADAPTERS, answers
@@ -168,6 +168,7 @@ def test_what_a_name_means(name, means):
     assert meaning(name) == means
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.text(max_size=12), st.lists(st.text(max_size=12), min_size=1, max_size=2), max_size=8))
 def test_nothing_breaks_the_looking(fields):
     kept = answers.under_questions(fields)
