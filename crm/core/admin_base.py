@@ -7,7 +7,7 @@ from django.core.paginator import Paginator
 from django.db import connection, transaction
 from django.utils.functional import cached_property
 
-from crm.core.versions import NAME, Version, differences, facts
+from crm.core.versions import PAGE, Version, differences, facts
 
 CAP = 1000  # rows that a list of a big table counts and pages through; beyond it, filter
 
@@ -49,12 +49,13 @@ class Versioned:
             return None
         if request.method == "POST" and connection.in_atomic_block:
             row.refresh_from_db(from_queryset=self.model._base_manager.select_for_update(of=("self",), no_key=True))
-        request.version = Version(self._stored(request, row), request.POST.get(NAME, ""), row)
+        request.version = Version(self._stored(request, row), request.POST.get(PAGE, ""), row, name=PAGE)
         return row
 
     def _stored(self, request, row):
         """All that the page of a row shows to be changed: its own values and those of the rows below it."""
-        kept = [{name: value for name, value in facts(row).items() if name not in self.volatile}]
+        passed_by = {*self.volatile, *self.get_readonly_fields(request, row)}
+        kept = [{name: value for name, value in facts(row).items() if name not in passed_by}]
         for inline in self.get_inline_instances(request, row):
             key = next(f for f in inline.model._meta.fields if f.remote_field and f.related_model is self.model)
             rows = inline.model._base_manager.filter(**{key.name: row}).order_by("pk")
@@ -95,7 +96,7 @@ class Versioned:
         rows = self.model._base_manager.filter(pk__in=pks).order_by("pk")
         rows = rows.select_for_update(of=("self",), no_key=True) if request.method == "POST" else rows
         values = [[row.pk, facts(row, self.list_editable)] for row in rows]
-        return Version(values, request.POST.get(NAME, ""))
+        return Version(values, request.POST.get(PAGE, ""), name=PAGE)
 
     def get_changelist_formset(self, request, **kwargs):
         base, of = super().get_changelist_formset(request, **kwargs), self._list_version

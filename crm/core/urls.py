@@ -1,6 +1,7 @@
 from django.contrib.auth import views as auth
 from django.urls import path, reverse_lazy
 
+from crm.core.resets import ResetForm
 from crm.core.views import account, health, live, saved
 
 app_name = "core"
@@ -25,7 +26,11 @@ urlpatterns = [
     path("logout/", auth.LogoutView.as_view(), name="logout"),
     path("password/", auth.PasswordChangeView.as_view(**_then("password_changed")), name="password_change"),
     path("password/changed/", auth.PasswordChangeDoneView.as_view(), name="password_changed"),
-    path("password/reset/", auth.PasswordResetView.as_view(**_then("password_reset_sent")), name="password_reset"),
+    path(
+        "password/reset/",
+        auth.PasswordResetView.as_view(form_class=ResetForm, **_then("password_reset_sent")),
+        name="password_reset",
+    ),
     path("password/reset/sent/", auth.PasswordResetDoneView.as_view(), name="password_reset_sent"),
     path(
         "password/reset/<uidb64>/<token>/",

@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 from crm.core.models import AuditEntry
 
 NAME = "opened_as"
+PAGE = "opened_page"  # of the admin, whose form may have a version of its own
 SHOWN = 8  # fields that a refusal lists
 
 
@@ -46,8 +47,8 @@ class Version:
     ``row``: whose history tells who it was; ``audit``: filters of its entries in the audit log, where it has any.
     """
 
-    def __init__(self, values, said="", row=None, audit=None):
-        self.now, self.row, self.audit = fingerprint(values), row, audit
+    def __init__(self, values, said="", row=None, audit=None, name=NAME):
+        self.now, self.row, self.audit, self.name = fingerprint(values), row, audit, name
         at, _dot, self.then = (said or "").partition(".")
         self.since = datetime.fromtimestamp(int(at), UTC) if at.isascii() and at.isdecimal() and len(at) < 12 else None
 
@@ -61,7 +62,7 @@ class Version:
 
     @property
     def field(self):
-        return format_html('<input type="hidden" name="{}" value="{}">', NAME, self.token)
+        return format_html('<input type="hidden" name="{}" value="{}">', self.name, self.token)
 
     @cached_property
     def by(self):
@@ -123,11 +124,13 @@ class Versioned:
         super().__init__(*args, **kwargs)
         self.version = None
         if self.instance.pk:
-            values = facts(self.instance, {*self._meta.fields, *self.also})
             said = self.data.get(self.add_prefix(NAME), "") if self.is_bound else ""
-            self.version = Version(values, said, self.instance, self.audit(self.instance))
+            self.version = Version(self.stored(), said, self.instance, self.audit(self.instance))
             self.fields[NAME] = forms.CharField(required=False, widget=forms.HiddenInput)
             self.initial[NAME] = self.version.token
+
+    def stored(self):
+        return facts(self.instance, {*self._meta.fields, *self.also})
 
     def clean(self):
         data = super().clean()

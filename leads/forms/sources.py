@@ -81,6 +81,12 @@ class SourceForm(Versioned, PlainSourceForm):
                 self.fields[PREFIX + key].initial = new_secret()
         self.initial |= {name: value for name, value in _initial(stored).items() if name in self.fields}
 
+    def stored(self):
+        """A mailbox's token is renewed by the product itself: nobody has changed anything."""
+        found = super().stored()
+        renewed = {name: value for name, value in found["settings"].items() if name != "refresh_token"}
+        return found | {"settings": renewed}
+
     def _plain_fields(self, adapter):
         self._secret(getattr(self.module, "SECRET_HELP", None))
         if self.instance.pk:

@@ -11,7 +11,8 @@ from django.utils import timezone
 from django.utils.http import urlsafe_base64_encode
 
 from crm.core import sign_in
-from crm.core.models import User
+from crm.core.jobs import drain
+from crm.core.models import Job, User
 
 pytestmark = pytest.mark.django_db
 RIGHT, NEW = "right words here", "quite another 7 words"
@@ -77,7 +78,9 @@ def test_behind_a_proxy_it_is_the_sender_who_counts(person, settings):
 
 
 def asked(email, client=None):
-    return (client or Client()).post("/password/reset/", {"email": email}, follow=True)
+    page = (client or Client()).post("/password/reset/", {"email": email}, follow=True)
+    drain()
+    return page
 
 
 def link():
@@ -122,6 +125,26 @@ def test_whoever_asks_is_not_told_whether_there_is_such_an_account(person):
     pages = [re.sub(r"csrf\S+|nonce\S+", "", asked(e).content.decode()) for e in ("mike@example.com", "no@example.com")]
     assert pages[0] == pages[1]
     assert mail.outbox == []
+
+
+def test_asking_sends_nothing_itself_and_twice_is_one_letter(person, settings):
+    """AUTH-12: how long the answer takes says nothing; the link names the product's own address, not the request's."""
+    settings.PUBLIC_URL = "https://crm.example"
+    for _time in range(2):
+        Client().post("/password/reset/", {"email": "mike@example.com"}, headers={"Host": "testserver"})
+    assert (mail.outbox, Job.objects.filter(task="core.reset_letter").count()) == ([], 1)
+    drain()
+    (letter,) = mail.outbox
+    assert "https://crm.example/password/reset/" in letter.body
+
+
+def test_a_mail_server_that_is_down_for_a_moment_loses_no_letter(person, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("django.core.mail.EmailMessage.send", lambda self: (_ for _ in ()).throw(OSError("down")))
+        asked("mike@example.com")
+    Job.objects.update(due_at=timezone.now())
+    drain()
+    assert len(mail.outbox) == 1
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from django.contrib import admin as django_admin
 from django.db import connection, transaction
 from django.test import Client
+from django.utils import timezone
 
 from crm.core.admin_base import Versioned
 from crm.core.models import Calendar, Holiday, Pipeline, Reason, Stage, StageEdge, User
@@ -16,7 +17,7 @@ from nurturing.models import Sequence, Step
 from tests.factories import SourceFactory
 
 pytestmark = pytest.mark.django_db
-TOKEN = re.compile(r'name="opened_as"[^>]*value="([^"]+)"')
+TOKEN = re.compile(r'name="(opened_(?:as|page))"[^>]*value="([^"]+)"')
 
 
 @pytest.fixture
@@ -27,8 +28,9 @@ def boss(db):
 
 
 def token(page):
+    """{name: value} of what the page carries."""
     (found,) = set(TOKEN.findall(page.content.decode()))
-    return found
+    return dict([found])
 
 
 def words(page):
@@ -37,11 +39,11 @@ def words(page):
 
 def conflict(client, url, mine, theirs, other):
     """My page is opened, the other saves, I save: (the refusal, my save once more)."""
-    carried = {"opened_as": token(client.get(url))}
-    theirs_saved = other.post(url, theirs | {"opened_as": token(other.get(url))})
+    carried = token(client.get(url))
+    theirs_saved = other.post(url, theirs | token(other.get(url)))
     assert theirs_saved.status_code == 302, words(theirs_saved)[-500:]
     refused = client.post(url, mine | carried)
-    return refused, lambda: client.post(url, mine | {"opened_as": token(refused)})
+    return refused, lambda: client.post(url, mine | token(refused))
 
 
 def test_every_page_of_settings_is_guarded():
@@ -83,16 +85,14 @@ def test_who_saves_alone_sees_nothing_of_it(admin, signed_in):
     row = Reason.objects.create(kind=kind, name="Дорого", position=1)
     url, client = f"/admin/core/reason/{row.pk}/change/", signed_in(admin)
     for name in ("Раз", "Два"):
-        assert (
-            client.post(url, reason_of(name) | {"kind": kind, "opened_as": token(client.get(url))}).status_code == 302
-        )
-    wrong = client.post(url, reason_of("") | {"kind": kind, "opened_as": token(client.get(url))})
-    assert (wrong.status_code, "opened_as" in wrong.content.decode()) == (200, True)
+        assert client.post(url, reason_of(name) | {"kind": kind, **token(client.get(url))}).status_code == 302
+    wrong = client.post(url, reason_of("") | {"kind": kind, **token(client.get(url))})
+    assert (wrong.status_code, "opened_page" in wrong.content.decode()) == (200, True)
     assert (
         client.post(url, reason_of("Без версии") | {"kind": kind}).status_code == 302
     )  # a program's post carries none
     for forged in ("x", "1.x", "99999999999999999999.x", "٣.x"):
-        answer = client.post(url, reason_of("Подделка") | {"kind": kind, "opened_as": forged})
+        answer = client.post(url, reason_of("Подделка") | {"kind": kind, "opened_page": forged})
         assert answer.status_code in {302, 409}
 
 
@@ -124,12 +124,12 @@ def test_rows_below_a_page_count_too(admin, boss, signed_in):
 def test_moves_between_stages_are_of_the_pipelines_page(admin, signed_in, funnels):
     row = Pipeline.objects.filter(kind="lead").first()
     url, client = f"/admin/core/pipeline/{row.pk}/change/", signed_in(admin)
-    before = token(client.get(url)).partition(".")[2]
+    before = token(client.get(url))["opened_page"].partition(".")[2]
     edge = StageEdge.objects.filter(source__pipeline=row).first()
     StageEdge.objects.filter(pk=edge.pk).update(heads_only=not edge.heads_only)
-    moved = token(client.get(url)).partition(".")[2]
+    moved = token(client.get(url))["opened_page"].partition(".")[2]
     Stage.objects.filter(pipeline=row).update(norm_days=77)
-    assert len({before, moved, token(client.get(url)).partition(".")[2]}) == 3
+    assert len({before, moved, token(client.get(url))["opened_page"].partition(".")[2]}) == 3
 
 
 def test_cells_of_a_list_are_guarded_as_well(admin, boss, signed_in):
@@ -149,6 +149,27 @@ def test_cells_of_a_list_are_guarded_as_well(admin, boss, signed_in):
     assert again().status_code == 302
     row.refresh_from_db()
     assert row.position == 5
+
+
+def test_a_template_in_the_admin_has_one_version_of_the_two(pair, boss):
+    row = Template.objects.create(name="Письмо", subject="S", body="B")
+    url = f"/admin/leads/template/{row.pk}/change/"
+    said = {"name": "Письмо", "kind": "letter", "language": "ru", "body": "Текст", "is_active": "on"}
+    refused, again = conflict(pair[0], url, said | {"subject": "Моё"}, said | {"subject": "Их"}, pair[1])
+    row.refresh_from_db()
+    assert (refused.status_code, row.subject, str(boss) in words(refused)) == (409, "Их", True)
+    assert again().status_code == 302
+
+
+def test_a_colleague_who_signs_in_meanwhile_is_no_change(admin, rep, signed_in):
+    url, client = f"/admin/core/user/{rep.pk}/change/", signed_in(admin)
+    before = token(client.get(url))["opened_page"].partition(".")[2]
+    rep.set_password("written anew")
+    rep.last_login = timezone.now()
+    rep.save()
+    assert token(client.get(url))["opened_page"].partition(".")[2] == before
+    User.objects.filter(pk=rep.pk).update(phone="+79030000000")
+    assert token(client.get(url))["opened_page"].partition(".")[2] != before
 
 
 # --- Pages of settings --------------------------------------------------------------------------------------------------
@@ -184,7 +205,7 @@ def test_a_secret_changed_meanwhile_is_not_put_back(pair, boss, funnels):
     carried = token(pair[0].get("/sources/shop/edit/"))
     fresh = sources.rotate(row, by=boss).secret
     said = {"name": "Сайт", "channel": "site", "origin": row.origin_id or "", "is_active": "on", "secret": "former"}
-    refused = pair[0].post("/sources/shop/edit/", said | {"opened_as": carried})
+    refused = pair[0].post("/sources/shop/edit/", said | carried)
     assert (refused.status_code, Source.objects.get().secret) == (409, fresh)
     assert f": {fresh}" not in words(refused)
 
@@ -240,7 +261,7 @@ def test_two_saves_at_the_same_instant_are_one_and_a_refusal(admin, boss):
 
     def save(number):
         gate.wait()
-        data = said | {"subject": f"S{number}", "opened_as": carried[number]}
+        data = said | {"subject": f"S{number}"} | carried[number]
         answers.append((clients[number].post(f"/templates/{row.pk}/", data).status_code, f"S{number}"))
         connection.close()
 

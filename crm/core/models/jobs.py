@@ -35,6 +35,7 @@ class Job(models.Model):
         ]
 
     TITLES = {
+        "core.reset_letter": _("To send the link for a new password"),
         "leads.judge": _("To read an enquiry"),
         "leads.fetch": _("To fetch an enquiry from its provider"),
         "leads.expire_opt_in": _("To give up an address that nobody has confirmed"),
