@@ -3,10 +3,21 @@
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.conf import settings
 from django.contrib import admin, messages
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from crm.core.admin_base import ReadOnlyAdmin
+
+
+def told(row):
+    """Who and when, in place of axes' own English line with its microseconds."""
+    return f"{row.username}, {date_format(timezone.localtime(row.attempt_time), 'SHORT_DATETIME_FORMAT')}"
+
+
+for table in (AccessAttempt, AccessFailureLog, AccessLog):
+    table.__str__ = told
 
 
 @admin.register(AccessAttempt)

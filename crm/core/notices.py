@@ -5,7 +5,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from crm.core.models import Notice
+from crm.core.models import Job, Notice
 
 WORDING = {
     "assigned": gettext_noop("New lead: %(name)s"),
@@ -68,6 +68,8 @@ def wording(notice):
     text = WORDING.get(notice.kind)
     numbers = {key: number_format(n, force_grouping=True) for key, n in notice.details.items() if type(n) is int}
     said = notice.details | numbers
+    if notice.kind == "dead_job":
+        said["name"] = Job.TITLES.get(said.get("name"), said.get("name"))
     return _(text) % _Blank(said) if text else notice.details.get("text", notice.kind)
 
 

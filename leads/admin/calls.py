@@ -10,7 +10,7 @@ from leads.models import Extension, Source
 @admin.register(Extension)
 class ExtensionAdmin(SearchedAdmin):
     list_display = ["user", "source", "number", "account"]
-    list_filter = ["source"]
+    list_filter = [("source", admin.RelatedOnlyFieldListFilter)]
     search_fields = ["number", "account", "user__last_name", "user__username"]
     autocomplete_fields = ["user"]
 

@@ -6,6 +6,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from crm.core.admin_base import ReadOnlyAdmin
+from crm.core.templatetags.ui import money, phone
 from leads.models import Company, Lead, Person, Task
 
 
@@ -15,11 +16,24 @@ def card_link(name, pk):
 
 @admin.register(Lead)
 class LeadAdmin(ReadOnlyAdmin):
-    list_display = ["__str__", "phone", "email", "stage", "status", "owner", "score", "created_at", "card"]
+    list_display = ["__str__", "number", "email", "stage", "status", "owner", "score", "created_at", "card"]
     list_filter = ["status", "band"]
     list_select_related = ["stage", "owner"]
     search_fields = ["search__contains"]
     ordering = ["-id"]
+
+    def get_fields(self, request, obj=None):
+        """The phone and the budget as people write them."""
+        said = {"phone": "number", "budget": "sum"}
+        return [said.get(name, name) for name in super().get_fields(request, obj)]
+
+    @admin.display(description=Lead._meta.get_field("phone").verbose_name, ordering="phone")
+    def number(self, lead):
+        return phone(lead.phone) or "—"
+
+    @admin.display(description=Lead._meta.get_field("budget").verbose_name, ordering="budget")
+    def sum(self, lead):
+        return money(lead.budget)
 
     def get_search_results(self, request, queryset, search_term):
         """The search column is kept in lower case, ё as е."""

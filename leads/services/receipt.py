@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
+from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -118,7 +119,7 @@ def check(source, envelope):
         raise Refused(410, "source_off", _("This address takes no enquiries any more."))
     limit = body_limit(source)
     if envelope.raw is None or len(envelope.raw) > limit:
-        raise Refused(413, "too_large", _("At most %d bytes are taken.") % limit)
+        raise Refused(413, "too_large", _("At most %s are taken.") % filesizeformat(limit))
     if envelope.headers.get("Content-Encoding", "identity").lower() not in {"identity", ""}:
         raise Refused(415, "unparseable", _("Compressed bodies are not taken."))
     _check_origin(source, envelope)

@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.core.models import Organisation
@@ -23,6 +23,18 @@ from leads.views.answers import away
 ROWS = 50
 SHOWN = 20_000  # characters of a raw body on the page
 DAYS = 14
+RESERVATIONS = {  # what a receipt was read with, by its code or by the code's first word
+    "charset": gettext_lazy("The encoding “%s” is not known."),
+    "decoded_as": gettext_lazy("The text was read as %s."),
+    "file": gettext_lazy("A file came along: %s."),
+    "shortened": gettext_lazy("Shortened: %s."),
+    "cut": gettext_lazy("The email was cut short."),
+    "headers:too_many": gettext_lazy("The email has too many headers."),
+    "parts:too_many": gettext_lazy("The email has too many parts."),
+    "parts:too_deep": gettext_lazy("The email has too many parts."),
+    "attachments:too_many": gettext_lazy("The email has too many attachments."),
+    "attachments:too_large": gettext_lazy("An attachment of the email is too large."),
+}
 
 
 def readers(view):
@@ -86,6 +98,7 @@ def receipt(request, pk):
         "size": len(raw),
         "cut": len(raw) > SHOWN,
         "parsed": _parsed(row),
+        "reservations": [_reservation(code) for code in row.warnings],
         "can_replay": _may_replay(request.user) and judging.may_replay(row),
         "reads_again": row.reason in judging.READ_AGAIN,
     }
@@ -105,6 +118,16 @@ def _parsed(row):
         if v not in ("", False) and (name, v) not in told
     ]
     return [*signs, *plain, *custom.items(), *marks.items()]
+
+
+def _reservation(code):
+    """One thing that was read with reserve, in words: of the form as a whole, or the field whose value was not read."""
+    name, _colon, rest = code.partition(":")
+    if code in RESERVATIONS:
+        return RESERVATIONS[code]
+    if name in RESERVATIONS:
+        return RESERVATIONS[name] % (_title(rest) if name == "shortened" else rest)
+    return _("%(field)s could not be read: %(value)s.") % {"field": _title(name), "value": rest} if rest else code
 
 
 def _title(name):

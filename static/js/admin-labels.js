@@ -18,7 +18,7 @@ const cards = () => {
   const heads = [...document.querySelectorAll("#result_list thead th")].map((head) => (head.querySelector(".text") ?? head).innerText.trim());
   for (const row of document.querySelectorAll("#result_list tbody tr"))
     [...row.cells].forEach((cell, place) => {
-      if (!heads[place] || cell.matches("th, .action-checkbox")) return;
+      if (!heads[place] || cell.matches(".action-checkbox") || (cell.matches("th") && !/^[\d,.]+$/.test(cell.innerText.trim()))) return;
       cell.dataset.label = heads[place];
       cell.classList.toggle("cell-long", cell.innerText.length > 40);
     });

@@ -24,7 +24,8 @@ function complain(text) {
 }
 
 async function send(body) {
-  const response = await fetch(say, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ ...page, token: told(), ...body }) });
+  const response = await fetch(say, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ ...page, token: told(), ...body }) })
+    .catch(() => { throw new Error(failed); }); // the browser's own words for a lost network are in no visitor's language
   if (response.status === 429) throw new Error(wait);
   if (!response.ok) throw new Error(failed);
   const answer = await response.json();
