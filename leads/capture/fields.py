@@ -122,11 +122,18 @@ def _messenger(kind, raw, region):
 
 
 def _name(named):
+    """The whole name, or its parts in the order of its script: «Петров Иван», "Ivan Petrov"."""
     whole = " ".join(named.get("name", [])[:1])
-    parts = [named[part][0] for part in ("last_name", "first_name", "middle_name") if part in named]
-    if "last_name" in named and whole and "first_name" not in named:
-        return f"{named['last_name'][0]} {whole}"
-    return whole or " ".join(parts)
+    parts = {part: named[part][0] for part in ("last_name", "first_name", "middle_name") if part in named}
+    if whole and ("first_name" in parts or "last_name" not in parts):
+        return whole
+    if whole:
+        parts = {"last_name": parts["last_name"], "first_name": whole} | {
+            p: parts[p] for p in parts if p == "middle_name"
+        }
+    ours = re.search(r"[А-Яа-яЁё]", "".join(parts.values()))
+    order = parts if ours else [part for part in ("first_name", "middle_name", "last_name") if part in parts]
+    return " ".join(parts[part] for part in order)
 
 
 def _budget(raw):

@@ -66,7 +66,7 @@ CONTAINERS = frozenset(
 )
 CONTACTS = frozenset({"phone", "email", "telegram", "whatsapp", "vk", "external_id"})
 TARGETS = sorted({*ALIASES, *MARKS})  # what a mapping may point at, besides custom.<name> and "-" (ignored)
-LONGEST = 120  # characters of a name that is looked at word by word
+LONGEST = 80  # characters of a name that is looked at word by word
 
 # Words around a name that say nothing of what is asked for: ``your-tel``, ``customerPhone``, "Введите ваш телефон".
 _AROUND = frozenset(
@@ -93,10 +93,11 @@ def fold(name):
     return re.sub(r"[\s\-:*?!]+", "_", name.strip().casefold().replace("ё", "е")).strip("_")
 
 
+@functools.lru_cache(10_000)
 def words(name):
     """``customerPhone`` and ``your-tel`` as words, in small letters."""
-    apart = re.sub(r"(?<=[^\W\d_A-ZА-ЯЁ])(?=[A-ZА-ЯЁ])", "_", name)
-    return [word for word in re.split(r"[\W_]+", apart.casefold().replace("ё", "е")) if word]
+    apart = name if name.islower() else re.sub(r"(?<=[a-zа-яё])(?=[A-ZА-ЯЁ])", "_", name)
+    return tuple(word for word in re.split(r"[\W_]+", apart.casefold().replace("ё", "е")) if word)
 
 
 @functools.lru_cache(10_000)

@@ -135,6 +135,20 @@ def test_a_person_with_a_text_is_a_person_and_no_answer():
     assert parsed.fields["need"] == "Перезвоните"
 
 
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ({"first_name": "Ivan", "last_name": "Petrov"}, "Ivan Petrov"),
+        ({"first_name": "Ivan", "middle_name": "A.", "last_name": "Petrov"}, "Ivan A. Petrov"),
+        ({"Имя": "Иван", "Отчество": "Ильич", "Фамилия": "Петров"}, "Петров Иван Ильич"),
+        ({"name": "Ivan", "last_name": "Petrov"}, "Ivan Petrov"),
+        ({"name": "Ivan A. Petrov", "first_name": "Ivan", "last_name": "Petrov"}, "Ivan A. Petrov"),
+    ],
+)
+def test_parts_of_a_name_stand_in_the_order_of_its_language(body, name):
+    assert read(JSON, json.dumps({"phone": PHONE, **body}).encode()).fields["name"] == name
+
+
 def test_questions_of_its_own_stand_on_the_card_under_their_words():
     fields = [{"label": "Телефон", "value": PHONE}, {"label": "Какая площадь?", "value": "60 м²", "id": "q7"}]
     assert read(JSON, json.dumps({"data": {"fields": fields}}).encode()).fields["custom"] == {"Какая площадь?": "60 м²"}
