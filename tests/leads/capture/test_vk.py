@@ -51,7 +51,7 @@ def test_a_real_form_is_a_lead_and_the_second_time_the_same(community, post, jud
     assert [(s.status_code, s.content) for s in said] == [(200, b"ok")] * 2
     judged()
     lead = Lead.objects.get()
-    assert (lead.name, lead.phone, lead.product) == ("Ivanov Ivan", "+78005553535", "Оформить заказ")
+    assert (lead.name, lead.phone, lead.product) == ("Ivan Ivanov", "+78005553535", "Оформить заказ")
     assert lead.custom["Ваш заказ в виде «ссылка или артикул — количество»"] == "29128569"
     signs = set(lead.person.identities.values_list("kind", "value"))
     assert signs == {("phone", "+78005553535"), ("vk", "111111111")}
