@@ -29,7 +29,7 @@ ALIASES = {
     "company_size": "company_size employees сотрудников количество_сотрудников",
     "product": "product product_name service услуга товар продукт interest интересует course курс",
     "need": "comment comments message msg text textarea question body note комментарий сообщение вопрос текст need "
-    "потребность ваше_сообщение your_message message_text inquiry enquiry description описание текст_сообщения пожелания "
+    "потребность ваше_сообщение your_message message_text message_body inquiry enquiry description описание текст_сообщения пожелания "
     "ваш_вопрос вопросы",
     "budget": "budget бюджет",
     "tags": "tags tag теги тег",

@@ -22,7 +22,8 @@ from crm.core.models import Organisation, User
 from crm.core.notices import notify
 from crm.core.recent import recent
 from leads import identity
-from leads.capture import returned, sorting
+from leads.capture import returned, sorting, told
+from leads.capture.base import Parsed
 from leads.capture.letter import Address, Letter
 from leads.capture.letter_html import safe
 from leads.capture.quotation import split
@@ -45,7 +46,6 @@ _OURS = re.compile(r"^(\d{1,18})\.([\w-]{10})@")
 _WAY_OUT = re.compile(
     r"\s*unsubscribe\s+([\w-]{10,40})\s*", re.IGNORECASE
 )  # the subject that List-Unsubscribe asks for
-_NO_REPLY = re.compile(r"^(?:no|do[-_.]?not|donot)[-_.]?reply|^(?:robot|mailer|notifications?|forms?)@", re.IGNORECASE)
 
 
 @dataclass
@@ -59,6 +59,7 @@ class Case:
     writer: Address
     at: object  # when it came
     ours: Message | None = None  # which it answers
+    told: Parsed | None = None  # the enquiry of another, of which a site tells
 
     @property
     def sign(self):
@@ -68,9 +69,9 @@ class Case:
 def take(letter, submission):
     """What becomes of one letter; in the judge's transaction."""
     key, found = key_of(letter), sorting.sort(letter)
-    writer = _writer(letter, submission.source)
-    sign = identity.email(writer.address)
-    lock_signs([Known("letter", key), *([Known("email", sign)] if sign else [])])
+    writer, said = _writer(letter, submission.source)
+    signs = said.identities if said else _signs(writer)
+    lock_signs([Known("letter", key), *signs])
     former = IncomingLetter.objects.select_related("lead").filter(key=key).first()
     if former and (former.lead or former.submission_id != submission.pk):
         state = State.MERGED if former.lead else State.REJECTED
@@ -79,7 +80,7 @@ def take(letter, submission):
         found = sorting.Sort(sorting.HUMAN, "by hand")
     at = arrived(submission)
     row = former or _kept(letter, submission, found, writer, key, at)
-    case = Case(letter, submission, found, row, writer, at, _answered(letter))
+    case = Case(letter, submission, found, row, writer, at, _answered(letter), said)
     try:
         outcome = _handler(case)(case)
     except Erased:
@@ -118,11 +119,25 @@ def arrived(submission):
 
 
 def _writer(letter, source):
-    """Who is to be answered: From, unless that is a robot that passes on somebody's words."""
+    """(who is to be answered, the enquiry that a site tells of, or None).
+
+    From, unless that is a robot that passes on somebody's words: then Reply-To, or who is told of in the letter.
+    """
     own = {str(source.settings.get("user") or "").lower(), *(a.address.lower() for a in letter.to)}
-    robot = _NO_REPLY.match(letter.sender.address) or letter.sender.address.lower() in own
-    other = next((a for a in letter.reply_to if a.address.lower() not in own), None)
-    return other if robot and other else letter.sender
+    robot = told.is_robot(letter.sender.address) or letter.sender.address.lower() in own
+    other = next((a for a in letter.reply_to if a.address.lower() not in own), None) if robot else None
+    said = told.enquiry(letter, source, Organisation.get().region)
+    writer = other or letter.sender
+    if said:
+        email = next((known.value for known in said.identities if known.kind == "email"), writer.address)
+        writer = Address(said.fields.get("name") or writer.name, other.address if other else email)
+        said.identities = list(dict.fromkeys([*(_signs(other) if other else []), *said.identities]))
+    return writer, said
+
+
+def _signs(writer):
+    sign = identity.email(writer.address)
+    return [Known("email", sign, raw=writer.address)] if sign else []
 
 
 def _kept(letter, submission, found, writer, key, at):
@@ -168,6 +183,8 @@ def _handler(case):
     if kind not in {sorting.BOUNCE, sorting.COMPLAINT} and _WAY_OUT.fullmatch(case.letter.subject):
         return _left
     if kind == sorting.MAILING_LIST and case.ours:  # a client's own program may add such headers
+        kind = sorting.HUMAN
+    if kind == sorting.AUTO_REPLY and case.told and "name" in case.told.fields:  # so are letters of sites marked
         kind = sorting.HUMAN
     return {
         sorting.BOUNCE: _came_back, sorting.COMPLAINT: _complained, sorting.AUTO_REPLY: _automatic,
@@ -227,6 +244,8 @@ def _client_of(case):
 
 def _written(case):
     """A client's letter: on their open card, else a new enquiry."""
+    if case.told and not our_message(case.letter.message_id):
+        return _filled_in(case)
     if not case.sign:
         return Outcome(State.REJECTED, reason=Reason.NO_CONTACT)
     if our_message(case.letter.message_id) or _is_own_box(case):
@@ -288,6 +307,17 @@ def _enquiry(case, person):
     need = "\n\n".join(filter(None, (row.subject, row.text)))[:MAX_NEED]
     lead, outcome = open_lead(
         fields={"name": case.writer.name, "need": need}, identities=signs, source=case.submission.source,
+        submission=case.submission, at=case.at, details=_facts(case),
+    )  # fmt: skip
+    return Outcome(State.LEAD if outcome == "lead" else State.MERGED, lead=lead)
+
+
+def _filled_in(case):
+    """What a visitor filled in at a site that tells by letter: an enquiry like any other of that site."""
+    fields = {**case.told.fields}
+    fields.setdefault("need", "\n\n".join(filter(None, (case.row.subject, case.row.text)))[:MAX_NEED])
+    lead, outcome = open_lead(
+        fields=fields, identities=case.told.identities, marks=case.told.marks, source=case.submission.source,
         submission=case.submission, at=case.at, details=_facts(case),
     )  # fmt: skip
     return Outcome(State.LEAD if outcome == "lead" else State.MERGED, lead=lead)

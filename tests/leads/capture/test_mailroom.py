@@ -16,6 +16,7 @@ from crm.core.jobs import drain
 from crm.core.models import Notice
 from leads.identity import Known
 from leads.models import (
+    Identity,
     IncomingLetter,
     Interaction,
     Kind,
@@ -201,6 +202,92 @@ def test_a_colleagues_address_from_outside_gives_no_rights(receive, lead, rep, h
     assert (lead.owner, lead.status) == (rep, "open")
     assert receipt.state == "lead" and receipt.lead.owner is None
     assert IncomingLetter.objects.get().is_claimed
+
+
+NOTICE = """Новая заявка с сайта company.ru
+
+Имя: {name}
+Телефон: {phone}
+Ваш e-mail: {email}
+Сколько кружек в день?
+120
+Комментарий: Нужна кофемашина
+utm_source: yandex
+---
+Страница: https://company.ru/coffee
+"""
+
+
+def notice(
+    sender="Сайт <noreply@tilda.example>", name="Анна Ким", phone="8 903 000-11-22", email="anna@kim.ru", **more
+):
+    return letter(NOTICE.format(name=name, phone=phone, email=email), sender=sender, subject="Заявка", **more)
+
+
+def test_a_site_tells_of_enquiries_by_letter_and_each_is_somebody_of_their_own(receive):
+    first = receive(notice())
+    second = receive(notice(name="Пётр Ли", phone="8 903 000-11-33", email="petr@li.ru"))
+    again = receive(notice(message_id="<again@site>"))
+    assert [r.state for r in (first, second, again)] == ["lead", "lead", "merged"]
+    assert again.lead == first.lead
+    lead = first.lead
+    assert (lead.name, lead.phone, lead.email, lead.need) == (
+        "Анна Ким",
+        "+79030001122",
+        "anna@kim.ru",
+        "Нужна кофемашина",
+    )
+    assert lead.touches.order_by("pk").first().marks == {"utm_source": "yandex", "landing": "https://company.ru/coffee"}
+    assert (second.lead.name, second.lead.phone) == ("Пётр Ли", "+79030001133")
+    assert not Identity.objects.filter(value__contains="tilda.example").exists()
+    assert IncomingLetter.objects.filter(lead=lead).values_list("sender", flat=True).distinct().get() == "anna@kim.ru"
+
+
+@pytest.mark.parametrize(
+    "sender", ["WordPress <wordpress@shop.example>", "forms@company.ru", "sales@company.ru", "zakaz@landing.example"]
+)
+def test_whichever_robot_of_a_site_it_is(receive, sender):
+    receipt = receive(notice(sender=sender, Auto_Submitted="auto-generated"))
+    assert (receipt.state, receipt.lead.email, receipt.lead.phone) == ("lead", "anna@kim.ru", "+79030001122")
+
+
+def test_a_callback_without_an_address_is_known_by_its_phone(receive):
+    receipt = receive(
+        letter("Телефон:\n+7 903 000-11-22", sender="noreply@callback.example", subject="Обратный звонок")
+    )
+    assert (receipt.state, receipt.lead.phone, receipt.lead.email) == ("lead", "+79030001122", "")
+
+
+TABLE = """<table><tr><td>Имя</td><td>Анна Ким</td></tr><tr><td>Телефон</td><td>+7 903 000-11-22</td></tr>
+<tr><td>Email</td><td><a href="mailto:anna@kim.ru">anna@kim.ru</a></td></tr></table>"""
+PARAGRAPHS = "<p><b>Your name</b></p><p>Анна Ким</p><p><b>Phone</b></p><p>+7 903 000-11-22</p><p><b>Email</b></p><p>anna@kim.ru</p>"
+FROM = "From: Анна Ким <anna@kim.ru>\nSubject: Coffee\nPhone: +7 903 000-11-22\n\nMessage Body:\nA machine, please"
+
+
+@pytest.mark.parametrize("body", [TABLE, PARAGRAPHS, FROM])
+def test_however_the_site_writes_it_down(receive, body):
+    made = letter("", sender="wordpress@shop.example")
+    made.set_content(body, subtype="html" if body.startswith("<") else "plain")
+    lead = receive(made).lead
+    assert (lead.name, lead.phone, lead.email) == ("Анна Ким", "+79030001122", "anna@kim.ru")
+
+
+@pytest.mark.parametrize(
+    ("sender", "text"),
+    [
+        ("info@romashka.ru", "Пришлите прайс.\n\nТел.: +7 495 000-00-00\nE-mail: info@romashka.ru"),  # below a letter
+        ("petr@romashka.ru", "Имя: Пётр\nТелефон: +7 903 000-11-22\nE-mail: chef@romashka.ru"),  # a person's own words
+    ],
+)
+def test_people_who_write_their_contacts_are_still_those_who_write(receive, sender, text):
+    receipt = receive(letter(text, sender=sender))
+    assert (receipt.state, receipt.lead.email) == ("lead", sender)
+
+
+def test_a_news_letter_of_a_shop_with_its_own_phone_is_nobodys_enquiry(receive):
+    text = "Скидки!\n\nТелефон: 8 800 000-00-00\nE-mail: shop@shop.example"
+    made = letter(text, sender="noreply@shop.example", List_Unsubscribe="<https://shop.example/u>")
+    assert (receive(made).state, Lead.objects.count()) == ("rejected", 0)
 
 
 def test_a_robot_that_passes_on_words_of_a_client_is_not_the_client(receive):
