@@ -31,7 +31,7 @@ class TemplateAdmin(SettingsAdmin):
 
 @admin.register(Message)
 class MessageAdmin(ReadOnlyAdmin):
-    list_display = ["subject", "to", "kind", "state", "why", "created_at", "page"]
+    list_display = ["subject", "page", "to", "kind", "state", "why", "created_at"]
     list_filter = ["state", "kind"]
     search_fields = ["to", "subject"]
     fields = ["subject", "sender", "to", "kind", "state", "why", "text", "created_at", "claimed_at", "sent_at"]

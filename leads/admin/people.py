@@ -16,7 +16,7 @@ def card_link(name, pk):
 
 @admin.register(Lead)
 class LeadAdmin(ReadOnlyAdmin):
-    list_display = ["__str__", "number", "email", "stage", "status", "owner", "score", "created_at", "card"]
+    list_display = ["__str__", "card", "number", "email", "stage", "status", "owner", "score", "created_at"]
     list_filter = ["status", "band"]
     list_select_related = ["stage", "owner"]
     search_fields = ["search__contains"]

@@ -39,6 +39,7 @@ FIELDS = {
 }
 AUTOCOMPLETE = {"name": "name", "phone": "tel", "email": "email", "company": "organization", "city": "address-level2"}
 FIRST = ("name", "phone", "email", "message")
+SUBSCRIBING = ("name", "email")  # a letter needs an address and no more
 MAX_ITEMS, MAX_OPTIONS = 40, 60
 
 
@@ -80,7 +81,7 @@ def items_of(source):
     """The questions of a source's form, in order; a name stands once."""
     stated = source.settings.get("form")
     if not isinstance(stated, list) or not stated:
-        stated = _without_builder(source.settings)
+        stated = _without_builder(source)
     found = {}
     for row in stated[:MAX_ITEMS]:
         if isinstance(row, dict) and (item := _item(row)).name:
@@ -88,10 +89,11 @@ def items_of(source):
     return list(found.values())
 
 
-def _without_builder(settings):
-    more, hidden = settings.get("fields") or [], settings.get("hide") or []
+def _without_builder(source):
+    first, needed = (SUBSCRIBING, "email") if source.adapter == "newsletter" else (FIRST, "phone")
+    more, hidden = source.settings.get("fields") or [], source.settings.get("hide") or []
     names = [
-        *(n for n in FIRST if n == "phone" or n not in hidden),
-        *(n for n in more if n in FIELDS and n not in FIRST),
+        *(n for n in first if n == needed or n not in hidden),
+        *(n for n in more if n in FIELDS and n not in first),
     ]
-    return [{"field": name} for name in names]
+    return [{"field": name, "required": name == needed == "email"} for name in names]

@@ -1,6 +1,7 @@
 """What the adapters of SMS share: who is greeted, who has written, words that stop it all. Pure."""
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from leads.capture.base import Setting
 from leads.capture.talk import Allowed, Chat, Said
@@ -12,7 +13,7 @@ WELCOME = Setting(
     _("One welcome per enquiry: an SMS or an email, never both. By itself it goes to phones of our own country only."),
     kind="choice", default=NO_EMAIL,
     choices=((NO_EMAIL, _("those who leave no email")), (FIRST, _("everybody with a mobile phone")),
-             (NOBODY, _("nobody"))),
+             (NOBODY, pgettext_lazy("whom an SMS welcomes", "nobody"))),
 )  # fmt: skip
 PER_DAY = 200  # by itself and by people together
 CEILING = Setting(

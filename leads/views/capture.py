@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
+from crm.core.models import Organisation
 from crm.core.proxies import client_address
 from leads.capture import ADAPTERS, traps
 from leads.capture.base import FORM, Envelope
@@ -197,8 +198,14 @@ def _form_sent(request, source, envelope):
     return response
 
 
+def _company():
+    """Whose form it is, for who fills it in; "" where nobody has said."""
+    name = Organisation.get().name
+    return "" if name == Organisation._meta.get_field("name").default else name
+
+
 def _form_page(request, source, filled, status=200):
-    context = {"source": source, "form": filled}
+    context = {"source": source, "form": filled, "company": _company()}
     response = render(request, "leads/capture/form.html", context, status=status)
     response["Cache-Control"] = "no-store"
     if source.settings.get("redirect"):  # Chromium holds a form's redirects to form-action as well
@@ -213,7 +220,7 @@ def thanks(request, key):
     wanted = site.material(request.GET.get("m", "")) if source.adapter == "download" else None
     confirms = wants_confirmation(source, getattr(ADAPTERS[source.adapter], "CONFIRMS", False))
     material = site.material_link(wanted) if wanted and not confirms else ""
-    context = {"source": source, "material": material, "confirms": confirms}
+    context = {"source": source, "material": material, "confirms": confirms, "company": _company()}
     return render(request, "leads/capture/thanks.html", context)
 
 

@@ -26,8 +26,8 @@ document.addEventListener("click", (event) => {
   else if (closer) closer.closest("dialog")?.close();
 });
 
-const focusFirst = () =>
-  dialog.querySelector('[aria-invalid="true"], [autofocus], input:not([type=hidden]), select, textarea, .btn-primary')?.focus();
+const FIRST = ['[aria-invalid="true"]', "[autofocus]", "input:not([type=hidden]), select, textarea", ".btn-primary"];
+const focusFirst = () => FIRST.map((wanted) => dialog.querySelector(wanted)).find(Boolean)?.focus();
 
 document.addEventListener("htmx:afterSwap", ({ detail }) => {
   if (detail.target !== dialog) return;

@@ -3,6 +3,8 @@ from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 
@@ -97,7 +99,8 @@ class Absence(models.Model):
         ]
 
     def __str__(self):
-        return f"{self.user} {self.starts_at:%Y-%m-%d}–{self.ends_at:%Y-%m-%d}"
+        begins, ends = (date_format(localtime(at), "SHORT_DATE_FORMAT") for at in (self.starts_at, self.ends_at))
+        return f"{self.user} {begins}–{ends}"
 
 
 class WorkTime:

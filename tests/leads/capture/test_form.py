@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from crm.core.models import Notice
+from crm.core.models import Notice, Organisation
 from leads.capture import traps
 from leads.models import Consent, ConsentText, Lead, Submission
 from leads.services import judging, sources, watch
@@ -168,3 +168,15 @@ def test_the_form_shows_the_fields_that_the_source_asks_for(source, client):
     source.save()
     names = [field.name for field in client.get("/f/site/").context["form"].visible()]
     assert names == ["name", "phone", "email", "city", "budget"]
+
+
+def test_the_form_says_whose_it_is_once_somebody_has_said(source, client):
+    assert b"plain-company" not in client.get("/f/site/").content
+    Organisation.objects.update_or_create(pk=Organisation.get().pk, defaults={"name": "Окна <Север>"})
+    assert "Окна &lt;Север&gt;" in client.get("/f/site/").content.decode()
+
+
+def test_a_subscription_asks_for_an_address_and_no_phone(client, funnels):
+    make_source(key="news", name="News", adapter="newsletter")
+    form = client.get("/f/news/").context["form"]
+    assert [(field.name, field.field.required) for field in form.visible()] == [("name", False), ("email", True)]

@@ -11,9 +11,10 @@ from urllib.parse import unquote
 import pytest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext, override
 
 from crm.core.jobs import drain
-from crm.core.models import Notice
+from crm.core.models import Notice, User
 from leads.identity import Known
 from leads.models import (
     Identity,
@@ -105,6 +106,14 @@ def test_an_answer_to_our_letter_is_a_reply_on_its_card(receive, lead, ours, rep
     assert lead.waiting_since is not None
     assert Notice.objects.filter(user=rep, kind="reply").count() == 1
     assert Task.objects.filter(lead=lead, assignee=rep, done_at=None, dedup__startswith="letter:").count() == 1
+
+
+def test_a_task_speaks_the_companys_language_to_who_has_chosen_none(receive, lead, ours, rep):
+    User.objects.filter(pk=rep.pk).update(language="")
+    receive(letter("Согласны!", subject="Re: Предложение", In_Reply_To=message_id(ours)))
+    with override("ru"):
+        assert Task.objects.get(lead=lead, dedup__startswith="letter:").title == gettext("Reply to the email")
+    assert Task.objects.get(lead=lead, dedup__startswith="letter:").title != "Reply to the email"
 
 
 def test_the_client_may_answer_from_another_thread_of_theirs(receive, lead):

@@ -1,6 +1,7 @@
 """Receipts, ledger and sources as pages; the commands."""
 
 import json
+from urllib.parse import urlencode
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -58,6 +59,21 @@ def test_receipts_are_found_by_filter_and_by_any_fragment(query, places, receipt
         assert set(shown) <= set(keys)
     else:
         assert shown == [keys[place] for place in places]
+
+
+WRITTEN = [
+    "{\"name\": \"Преображенская\"}".encode(), json.dumps({"name": "Преображенская"}).encode(),
+    urlencode({"name": "Преображенская"}).encode(), "name=ПРЕОБРАЖЕНСКАЯ".encode("cp1251"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fragment", ["преоб", "Преображен", "ПРЕОБРАЖЕНСКАЯ"])
+def test_a_fragment_is_found_however_the_body_is_written(fragment, source, signed_in, admin):
+    from tests.factories import SubmissionFactory
+
+    made = {SubmissionFactory(source=source, body=body, parsed={}).pk for body in WRITTEN}
+    SubmissionFactory(source=source, body="Преснякова".encode(), parsed={})
+    assert set(_shown(signed_in(admin).get("/receipts/", {"q": fragment}))) == made
 
 
 def test_a_wrong_filter_is_422_and_a_wrong_place_is_the_top(receipts, signed_in, admin):
