@@ -129,7 +129,7 @@ CONTACTS = [
         "civicrm/individual_valid_with_related_email.csv",
         {"columns": {"Player First Name": "first_name", "Player Last name": "last_name", "Mother – email": "email"}},
         all_of(1, "created"),
-        {("Jones Susie", "mum@example.org")},
+        {("Susie Jones", "mum@example.org")},
     ),
     (
         "roundcube/Csv2vcard/email.csv",
