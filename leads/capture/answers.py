@@ -17,30 +17,13 @@ LABELS = (
     "key", "code", "slug", "column_id", "column_name", "name", "field", "label", "title", "question", "id", "Тип",
     "Наименование",
 )  # fmt: skip
-TELLING = (
-    "label",
-    "title",
-    "question",
-    "column_name",
-    "name",
-    "field",
-    "key",
-    "code",
-    "slug",
-    "column_id",
-    "id",
-    "наименование",
-    "тип",
-)
+TELLING = (  # the same, folded, the most telling first
+    "label", "title", "question", "column_name", "name", "field", "key", "code", "slug", "column_id", "id",
+    "наименование", "тип",
+)  # fmt: skip
 VALUES = ("value", "values", "answer", "answers", "string_value", "text", "content", "val", "Значение")
-BESIDE = {
-    "type",
-    "ref",
-    "required",
-    "position",
-    "order",
-    "Комментарий",
-}  # what may stand in a named value without being told
+# What may stand in a named value without being told.
+BESIDE = {"type", "ref", "required", "position", "order", "Комментарий"}
 LONGEST = 120  # characters of a question that is looked at
 _ANSWERS = tuple(fold(name) for name in VALUES)
 _TYPES = {"phone", "email", "name", "first_name", "last_name"}  # what a type of field says for sure

@@ -86,7 +86,7 @@ _PARTS = {
     ("phone", "full"): "phone", ("phone", "number"): "phone", ("phone", "value"): "phone", ("email", "value"): "email",
     ("email", "address"): "email",
 }  # fmt: skip
-_OF = {("name", "first_name"), ("name", "last_name"), ("name", "middle_name")}
+_OF_NAMES = {"first_name", "last_name", "middle_name"}
 
 
 def fold(name):
@@ -122,7 +122,11 @@ def of_path(path):
     if mark := _mark(around[-1], last):
         return mark
     known, whole = meaning(last), meaning(around[-1])
-    if part := known if whole and (known == whole or (whole, known) in _OF) else _PARTS.get((whole, last)):
+    if (
+        part := known
+        if whole and (known == whole or (whole == "name" and known in _OF_NAMES))
+        else _PARTS.get((whole, last))
+    ):
         known = part
         around.pop()
     return known if all(part in CONTAINERS for part in around) else None

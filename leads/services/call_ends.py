@@ -106,7 +106,7 @@ def _call_back(call):
     if lead.tasks.filter(done_at=None, dedup__startswith=_prefix(lead)).exists():
         return
     due_at = timezone.now() + timedelta(minutes=Organisation.get().missed_call_minutes)
-    with override((owner and owner.language) or Organisation.get().language):
+    with override(Organisation.get().language_for(owner)):
         title = _("Call back: %s") % (shown_phone(call.client) if call.client else lead)
     set_task(lead, title=title, due_at=due_at, assignee=owner, dedup=f"{_prefix(lead)}{call.pk}")
 

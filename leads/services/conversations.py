@@ -168,7 +168,7 @@ def _tell(conversation, lead, text, submission):
     prefix = task_mark(conversation)
     if lead.tasks.filter(done_at=None, dedup__startswith=prefix).exists():
         return
-    with override(lead.owner.language or Organisation.get().language):
+    with override(Organisation.get().language_for(lead.owner)):
         title = _("Answer: %s") % conversation.get_channel_display()
     due_at = timezone.now() + timedelta(minutes=Organisation.get().missed_call_minutes)
     set_task(lead, title=title, due_at=due_at, assignee=lead.owner, dedup=f"{prefix}{submission.pk}")

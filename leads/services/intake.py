@@ -318,7 +318,7 @@ def _tell_owner(lead, submission, by):
     if lead.tasks.filter(done_at=None, dedup__startswith=prefix).exists():
         return
     due_at = timezone.now() + timedelta(minutes=Organisation.get().missed_call_minutes)
-    with override(lead.owner.language or Organisation.get().language):
+    with override(Organisation.get().language_for(lead.owner)):
         title = _("Answer the enquiry")
     mark = submission.pk if submission else timezone.now().timestamp()
     set_task(lead, title=title, due_at=due_at, assignee=lead.owner, dedup=f"{prefix}{mark}")

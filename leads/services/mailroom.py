@@ -292,7 +292,7 @@ def _tell(case, lead, answers):
     if lead.tasks.filter(done_at=None, dedup__startswith=prefix).exists():
         return
     due_at = timezone.now() + timedelta(minutes=Organisation.get().missed_call_minutes)
-    with override(lead.owner.language or Organisation.get().language):
+    with override(Organisation.get().language_for(lead.owner)):
         title = _("Reply to the email")
     set_task(lead, title=title, due_at=due_at, assignee=lead.owner, dedup=f"{prefix}{case.row.pk}")
 

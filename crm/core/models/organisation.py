@@ -57,6 +57,10 @@ class Organisation(models.Model):
         """The row as this process has lately read it, made with defaults where it lacks. For reading."""
         return _row()
 
+    def language_for(self, user):
+        """What a colleague (or nobody) is written to in, where no browser says: their own language, else the company's."""
+        return (user and user.language) or self.language
+
 
 @recent
 def _row():
