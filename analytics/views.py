@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from analytics import cells
+from analytics import cells, naming
 from analytics.charts import NARROW, bars
 from analytics.forms import ReportForm
 from analytics.overview import tiles
@@ -134,9 +134,16 @@ def rows(request, cell):
     page = queryset.filter(pk__lt=int(after)) if after.isdecimal() and len(after) < 19 else queryset
     found = list(_shown(kind, page)[: PAGE + 1])
     context = {"form": form, "kind": kind, "rows": found[:PAGE], "total": total, "scope": form.scope}
+    context |= {"named": naming.told(cell, form.scope, request.GET.dict()), "back": _back(cell, form)}
     if len(found) > PAGE:
         context["next_url"] = f"?{urlencode({**request.GET.dict(), 'after': found[PAGE - 1].pk})}"
     return render(request, "analytics/rows.html", context)
+
+
+def _back(cell, form):
+    """(address, name) of the report in which the number stands."""
+    key = naming.REPORT_OF[cell]
+    return f"{reverse('analytics:report', args=[key])}?{urlencode(form.query)}", REPORTS[key][0]
 
 
 def _shown(kind, queryset):

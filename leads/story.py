@@ -438,7 +438,7 @@ def _plain(values):
         if isinstance(value, dict):
             pairs += _plain(value)
         elif value not in (None, "", []):
-            pairs.append((_label(name), str(value)[:1000]))
+            pairs.append((_label(name), phone(value) if name == "phone" else str(value)[:1000]))
     return pairs
 
 

@@ -28,7 +28,7 @@ def step(entry):
         "matched": entry.get("matched"),
         "given": entry.get("given"),
         "strategy": dict(Rule.Strategy.choices).get(entry.get("strategy"), ""),
-        "counter": COUNTERS.get(entry.get("strategy"), gettext_lazy("debt")),
+        "counter": COUNTERS.get(entry.get("strategy"), gettext_lazy("owed")),
         "candidates": [_candidate(row, entry) for row in entry.get("candidates", ())],
         "more": entry.get("more", 0),
     }

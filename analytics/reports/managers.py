@@ -40,16 +40,16 @@ def deal_rows(scope, owner, measure):
 def touch_rows(scope, by):
     rows = scope.touches().filter(kind__in=HUMAN_TOUCHES)
     if by is None:
-        return rows.filter(by__in=_people(scope))
+        return rows.filter(by__in=people(scope))
     return rows.filter(by=by)
 
 
 def task_rows(scope, owner):
     rows = scope.tasks().filter(done_at=None, due_at__lt=timezone.now())
-    return rows.filter(assignee=owner) if owner is not None else rows.filter(assignee__in=_people(scope))
+    return rows.filter(assignee=owner) if owner is not None else rows.filter(assignee__in=people(scope))
 
 
-def _people(scope):
+def people(scope):
     """Whose lines the reader gets: those whose leads they see."""
     users = User.objects.using(DB).sellers()
     if scope.user.is_manager and not scope.user.sees_team:
@@ -69,8 +69,8 @@ def _by(rows, key, **aggregates):
 
 def numbers(scope):
     """{user: {measure: value}} of everybody whose line the reader gets."""
-    people = list(_people(scope))
-    keys = [person.pk for person in people]
+    whose = list(people(scope))
+    keys = [person.pk for person in whose]
     reaction = Median(_seconds("created_at", "answered_at"), filter=Q(answered_at__isnull=False))
     leads = _by(
         scope.leads().filter(owner__in=keys), "owner_id", reaction=reaction,
@@ -91,7 +91,7 @@ def numbers(scope):
             "touches": touches.get(person.pk, {}).get("n", 0),
             "overdue": overdue.get(person.pk, {}).get("n", 0),
         }
-        for person in people
+        for person in whose
     }
 
 

@@ -24,7 +24,11 @@ urlpatterns = [
     path("preferences/language/", account.language, name="language"),
     path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
-    path("password/", auth.PasswordChangeView.as_view(**_then("password_changed")), name="password_change"),
+    path(
+        "password/",
+        auth.PasswordChangeView.as_view(form_class=account.ChangePasswordForm, **_then("password_changed")),
+        name="password_change",
+    ),
     path("password/changed/", auth.PasswordChangeDoneView.as_view(), name="password_changed"),
     path(
         "password/reset/",

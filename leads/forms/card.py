@@ -118,7 +118,7 @@ class NextStepForm(forms.Form):
     next_at = MomentField(label=gettext_lazy("Time"), required=False)
     next_title = forms.CharField(label=gettext_lazy("What to do"), required=False, max_length=200)
     next_kind = forms.ChoiceField(
-        label=gettext_lazy("As"), required=False, choices=Task.Kind.choices, initial=Task.Kind.CALL
+        label=gettext_lazy("Kind"), required=False, choices=Task.Kind.choices, initial=Task.Kind.CALL
     )
 
     title = gettext_lazy("Call back")
@@ -160,6 +160,7 @@ class CallForm(NextStepForm):
     result = forms.ChoiceField(
         label=gettext_lazy("How did it go?"),
         widget=forms.RadioSelect,
+        error_messages={"required": gettext_lazy("Choose how the call went.")},
         choices=[(key, CALL_RESULTS[key]) for key in cards.RESULTS],
     )
     text = forms.CharField(
@@ -182,13 +183,16 @@ class TaskForm(NextStepForm):
     """A task of its own: what comes next is all there is to it."""
 
     nothing = False
-    assignee = forms.ModelChoiceField(User.objects.none(), label=gettext_lazy("For"), required=False, empty_label=None)
+    assignee = forms.ModelChoiceField(
+        User.objects.none(), label=gettext_lazy("Assignee"), required=False, empty_label=None
+    )
 
     def __init__(self, *args, user, owner=None, **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["assignee"].queryset = colleagues(user, user.pk, owner.pk if owner else None)
         self.fields["assignee"].initial = owner or user
         self.fields["next"].required = True
+        self.fields["next"].error_messages["required"] = _("Pick the time.")
         self.fields["next"].label = _("When")
         self.order_fields(["next_title", "next", "next_at", "next_kind", "assignee"])
 
@@ -211,7 +215,7 @@ class PostponeForm(NextStepForm):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.fields["next"].label = _("To when?")
+        self.fields["next"].label = _("New time")
         del self.fields["next_title"], self.fields["next_kind"]
 
     def clean(self):

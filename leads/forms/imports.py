@@ -1,5 +1,7 @@
 """The questions of an import: which file, which column means what."""
 
+from datetime import date
+
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
@@ -20,6 +22,13 @@ DELIMITERS = [
     ("", gettext_lazy("found out")), (",", pgettext_lazy("delimiter", "comma")),
     (";", pgettext_lazy("delimiter", "semicolon")), ("tab", pgettext_lazy("delimiter", "tab")), ("|", "|"),
 ]  # fmt: skip
+DATES = {  # how a date may be written → the same day, so written
+    form: date(2026, 12, 31).strftime(form.replace("%H:%M:%S", "23:59:00").replace("%H:%M", "23:59"))
+    for form in (
+        "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%d.%m.%y", "%d/%m/%Y", "%d/%m/%Y %H:%M", "%m/%d/%Y",
+        "%m/%d/%Y %H:%M", "%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S",
+    )
+}  # fmt: skip
 OWN, AFTER, OUTCOME, DATE = "+own", "+after", "+outcome", "+date"
 
 
@@ -85,16 +94,16 @@ class MappingForm(forms.Form):
         label=gettext_lazy("Texts that mean nothing"), required=False, max_length=500,
         help_text=gettext_lazy("Comma-separated: Select, n/a, —"),
     )  # fmt: skip
-    date_format = forms.CharField(
-        label=gettext_lazy("Format of the date"), required=False, max_length=40,
-        help_text=gettext_lazy("Empty: found out. Otherwise %d.%m.%Y and the like."),
-    )  # fmt: skip
+    date_format = forms.ChoiceField(label=gettext_lazy("Format of the date"), required=False)
     won = forms.CharField(label=gettext_lazy("Means won"), required=False, max_length=300)
     lost = forms.CharField(label=gettext_lazy("Means lost"), required=False, max_length=300)
 
     def __init__(self, data=None, *, job):
         self.job, self.columns = job, job.options.get("columns", [])
         super().__init__(data, initial=self._initial(job.mapping))
+        stated = (data or {}).get("date_format") or self.initial["date_format"]
+        others = [(stated, stated)] if stated not in DATES and 0 < len(stated) <= 40 else []
+        self.fields["date_format"].choices = [("", _("found out")), *DATES.items(), *others]
         choices = _choices()
         for place, column in enumerate(self.columns):
             self.fields[f"column{place}"] = forms.ChoiceField(

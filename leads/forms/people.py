@@ -29,7 +29,7 @@ class PersonForm(forms.ModelForm):
         self.fields["name"].label = pgettext("person", "Name")
         self.fields["preferences"].label = _("What the client likes")
         self.fields["owner"].label = _("Account owner")
-        self.fields["owner"].empty_label = _("nobody")
+        self.fields["owner"].empty_label = _("No owner")
         self.fields["company_name"].initial = self.instance.company.name if self.instance.company else ""
 
     def clean_name(self):
@@ -58,7 +58,7 @@ class CompanyForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         self.fields["owner"].queryset = colleagues(user, self.instance.owner_id)
         self.fields["owner"].label = _("Account owner")
-        self.fields["owner"].empty_label = _("nobody")
+        self.fields["owner"].empty_label = _("No owner")
 
     def clean_name(self):
         name = " ".join(self.cleaned_data["name"].split())

@@ -37,6 +37,7 @@ class BulkRun(models.Model):
     done = models.PositiveIntegerField(default=0)
     refused = models.PositiveIntegerField(default=0)
     refusals = models.JSONField(default=dict)
+    left = ArrayField(models.BigIntegerField(), default=list)  # keys of the leads that it was refused for
     state = models.CharField(max_length=7, choices=State, default=State.RUNNING)
     created_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True)

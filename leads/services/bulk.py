@@ -62,6 +62,7 @@ def advance(run):
         run.done += not why
         run.refused += bool(why)
         refusals.update([why] if why else [])
+        run.left += [key] if why else []
     run.refusals, run.place = dict(refusals), run.place + len(keys)
     if run.place >= run.total:
         run.state, run.finished_at = BulkRun.State.DONE, timezone.now()

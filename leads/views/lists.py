@@ -28,6 +28,7 @@ from leads.views.answers import done
 ROWS = 50  # a page
 CAP = 1000  # "1000+": nobody counts further
 FOUND = 20  # in the search box
+REFUSED_SHOWN = 20  # leads that a bulk action was refused for
 COLUMNS = (
     "name", "phone", "email", "company_name", "score", "band", "status", "stage_entered_at", "owner__first_name",
     "owner__last_name", "owner__username", "created_at", "active_at", "next_step_at",
@@ -232,7 +233,10 @@ def _report(request, run):
 
 
 def _progress(request, run, template):
-    response = render(request, template, {"run": run})
+    rows = Lead.objects.visible_to(request.user).filter(pk__in=run.left)
+    left = list(rows.order_by("pk")[:REFUSED_SHOWN]) if run.left else []
+    context = {"run": run, "left": left, "more_left": len(run.left) - len(left) if left else 0}
+    response = render(request, template, context)
     finished = run.state == BulkRun.State.DONE and request.htmx
     return trigger_client_event(response, "leads:changed") if finished else response
 

@@ -1,11 +1,14 @@
 // Questions before an act: hx-confirm="…" and <form data-confirm="…"> ask in our own dialog, not in the browser's.
 const dialog = document.getElementById("confirm");
 
-const ask = (question, yes) => {
+const ask = (question, yes, danger = false) => {
+  const [no, go] = dialog.querySelectorAll("button");
+  go.className = danger ? "btn btn-danger" : "btn btn-primary";
   dialog.querySelector("[data-confirm-text]").textContent = question;
   dialog.returnValue = "";
   dialog.addEventListener("close", () => dialog.returnValue === "yes" && yes(), { once: true });
   dialog.showModal();
+  if (danger) no.focus();
 };
 
 document.addEventListener("ask", ({ detail }) => ask(detail.question, detail.yes));
@@ -26,5 +29,5 @@ document.addEventListener("submit", (event) => {
     form.dataset.confirmed = "1";
     form.requestSubmit(submitter);
     delete form.dataset.confirmed;
-  });
+  }, submitter?.classList.contains("btn-danger"));
 }, true);

@@ -1,5 +1,7 @@
+import re
 from datetime import date, timedelta
 from decimal import Decimal
+from html import unescape
 
 import pytest
 from django.utils import timezone, translation
@@ -162,6 +164,20 @@ def test_files_hold_what_the_page_shows_and_only_for_who_may_export(signed_in, h
         "Contract",
         "Won deals",
     ]
+
+
+def test_every_number_of_a_report_is_named_where_its_rows_stand(signed_in, admin, rep, cohort):
+    client, named = signed_in(admin), {}
+    for key in ("funnel", "sources", "managers", "leads", "pipeline"):
+        links = set(re.findall(r'href="(/reports/rows/[^"]+)"', client.get(f"/reports/{key}/").text))
+        for link in links:
+            answer = client.get(unescape(link))
+            named[link] = re.search(r"<h1[^>]*>(.*?)</h1>", answer.text).group(1)
+            assert f'href="/reports/{key}/?' in answer.text  # back to where one came from
+    assert {"Enquiries", "Entered · New", "Lost · Contacted", "Won deals", "Leads · not known", f"New leads · {rep}"} <= {
+        *named.values()
+    }
+    assert not [link for link, name in named.items() if name == "Rows behind the number"]
 
 
 def test_a_merged_card_is_no_rejection_and_no_second_enquiry(admin, rep, funnels):

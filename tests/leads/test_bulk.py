@@ -32,8 +32,9 @@ def test_change_of_owner(rep, colleague, outsider, signed_in):
     response = act(signed_in(rep), "owner", [*mine, theirs], owner=colleague.pk)
     assert set(Lead.objects.values_list("owner", flat=True)) == {colleague.pk}
     run = BulkRun.objects.get()
-    assert (run.done, run.refused, run.refusals) == (2, 1, {"no longer open to you": 1})
+    assert (run.done, run.refused, run.refusals, run.left) == (2, 1, {"no longer open to you": 1}, [theirs.pk])
     assert "Done: 2, refused: 1." in response.content.decode()
+    assert f"/leads/{theirs.pk}/" not in response.content.decode()  # not named to whom it is not open
     assert act(signed_in(rep), "owner", mine, owner=outsider.pk).status_code == 422
 
 
@@ -47,6 +48,7 @@ def test_moving_stage_reports_who_was_refused_and_why(rep, signed_in):
     assert set(Lead.objects.filter(stage=target)) == set(ready)
     assert "Done: 2, refused: 1." in text
     assert "To enter “Contacted”, fill in first what it asks for." in text
+    assert [f"/leads/{lead.pk}/" in text for lead in (*ready, lacking)] == [False, False, True]
 
 
 def test_tags_and_rejection(rep, signed_in):

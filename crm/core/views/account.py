@@ -2,6 +2,7 @@
 
 from django import forms
 from django.contrib import messages
+from django.contrib.auth.forms import PasswordChangeForm, SetPasswordForm
 from django.contrib.auth.views import PasswordResetConfirmView
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -14,6 +15,10 @@ from crm.core.zones import ZONES
 
 
 class PreferencesForm(forms.ModelForm):
+    language = forms.ChoiceField(
+        label=gettext_lazy("Language"), choices=[("", gettext_lazy("As in the browser")), *User._meta.get_field("language").choices],
+        required=False,
+    )  # fmt: skip
     time_zone = forms.ChoiceField(
         label=gettext_lazy("Time zone"), choices=[("", gettext_lazy("As the company")), *ZONES], required=False
     )
@@ -23,8 +28,25 @@ class PreferencesForm(forms.ModelForm):
         fields = ["first_name", "last_name", "job_title", "phone", "language", "theme", "time_zone", "signature"]
 
 
+class NewPassword:
+    """What is wrong with a new password is said at the new password, not at its repetition."""
+
+    def validate_password_for_user(self, user, password_field_name="new_password1"):
+        super().validate_password_for_user(user, "new_password1")
+
+
+class ChangePasswordForm(NewPassword, PasswordChangeForm):
+    pass
+
+
+class NewPasswordForm(NewPassword, SetPasswordForm):
+    pass
+
+
 class NewPasswordView(PasswordResetConfirmView):
     """Of the link in a letter; nobody who has been switched off since."""
+
+    form_class = NewPasswordForm
 
     def get_user(self, uidb64):
         user = super().get_user(uidb64)
