@@ -262,6 +262,8 @@ if os.environ.get("S3_BUCKET"):
         },
     }
 
+CLAMD = os.environ.get("CLAMD", "")  # address of a virus scanner: unix:/run/clamav/clamd.ctl or tcp://host:3310
+
 # --- Mail: in local mode nothing leaves the machine --------------------------------------------------------------------
 MAIL_DIR = STATE_DIR / "mail"
 EMAIL_HOST = os.environ.get("EMAIL_HOST", "")

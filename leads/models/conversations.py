@@ -108,6 +108,7 @@ class ChatFile(models.Model):
         WAITING = "waiting", pgettext_lazy("file", "on its way")
         KEPT = "kept", pgettext_lazy("file", "here")
         TOO_LARGE = "too_large", pgettext_lazy("file", "too large")
+        INFECTED = "infected", pgettext_lazy("file", "carries a virus, was not kept")
         FAILED = "failed", pgettext_lazy("file", "could not be fetched")
 
     line = models.ForeignKey(ChatLine, models.CASCADE, related_name="files")

@@ -110,6 +110,7 @@ class LetterFile(models.Model):
         WAITING = "waiting", pgettext_lazy("file", "on its way")
         KEPT = "kept", pgettext_lazy("file", "here")
         TOO_LARGE = "too_large", pgettext_lazy("file", "too large")
+        INFECTED = "infected", pgettext_lazy("file", "carries a virus, was not kept")
         TOO_MANY = "too_many", pgettext_lazy("file", "too many files in one email")
 
     letter = models.ForeignKey(IncomingLetter, models.CASCADE, related_name="files", db_index=False)
@@ -120,6 +121,7 @@ class LetterFile(models.Model):
     cid = models.CharField(max_length=200, blank=True)  # by what the HTML calls it
     is_inline = models.BooleanField(default=False)
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    reason = models.CharField(max_length=300, blank=True, default="", db_default="")  # what the scanner calls the virus
     file = models.FileField(upload_to=opaque_path, max_length=100, blank=True)
 
     class Meta:

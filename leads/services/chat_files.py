@@ -7,7 +7,7 @@ from django.core.files import File
 from django.db import transaction
 from django.utils.translation import override
 
-from crm.core import outbound
+from crm.core import antivirus, outbound
 from crm.core.jobs import ATTEMPTS
 from leads.capture.letter import file_name
 from leads.identity import line
@@ -58,7 +58,7 @@ def _fetched(row):
         return _kept(row, place, most)
     except outbound.Refused as refused:
         return State.FAILED, str(refused)
-    except outbound.Unreachable as error:
+    except (outbound.Unreachable, antivirus.NotChecked) as error:
         return None, str(error)
 
 
@@ -77,6 +77,8 @@ def _kept(row, place, most):
                 if held.tell() > most:
                     return State.TOO_LARGE, ""
         size = held.tell()
+        if found := antivirus.found_in(held):
+            return State.INFECTED, found
         held.seek(0)
         row.file.save("file", File(held), save=False)
         ChatFile.objects.filter(pk=row.pk).update(file=row.file.name, size=size)

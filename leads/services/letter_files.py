@@ -3,6 +3,7 @@
 from django.core.files.base import ContentFile
 from django.db import transaction
 
+from crm.core import antivirus
 from leads.capture.base import Refused
 from leads.capture.letter import Letter
 from leads.models import IncomingLetter, LetterFile, MailNews, Submission
@@ -29,8 +30,15 @@ def keep(pk):
 
 
 def _lay_down(row, content):
-    """A row says that its file is there only after it is; a file whose row could not be written is taken away."""
-    row.file.save("file", ContentFile(content), save=False)
+    """A row says that its file is there only after it is; a file whose row could not be written is taken away.
+
+    What carries a virus is never laid down. Raises NotChecked where the scanner is away: it is tried again.
+    """
+    file = ContentFile(content)
+    if found := antivirus.found_in(file):
+        LetterFile.objects.filter(pk=row.pk).update(state=State.INFECTED, reason=found, size=len(content))
+        return
+    row.file.save("file", file, save=False)
     try:
         LetterFile.objects.filter(pk=row.pk).update(file=row.file.name, state=State.KEPT, size=len(content))
     except Exception:

@@ -7,6 +7,7 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from crm.core import antivirus
 from leads import identity
 
 FOLDER = "materials"
@@ -16,6 +17,7 @@ MAX_SIZE = 50 * 1024 * 1024  # bytes
 def check(file):
     if file.size > MAX_SIZE:
         raise ValidationError(_("A file may have up to %d MB.") % (MAX_SIZE // 1024**2))
+    antivirus.check_upload(file)
 
 
 def kept(file, key="file", *, former=""):

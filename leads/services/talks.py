@@ -9,6 +9,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from crm.core import antivirus
 from crm.core.jobs import enqueue
 from crm.core.models import Organisation
 from crm.core.recent import recent
@@ -144,6 +145,8 @@ def answer(conversation, *, text="", template="", values=(), file=None, by):
 
     ``file``: an uploaded file that goes with the text, or alone.
     """
+    if file and file.size <= limit(conversation.source):
+        antivirus.check_upload(file)  # before anything is locked
     rows = Conversation.objects.select_related("lead", "source").select_for_update(of=("self",), no_key=True)
     conversation = rows.get(pk=conversation.pk)  # before its lead, as when the client writes
     form = _form(conversation, template, values)
