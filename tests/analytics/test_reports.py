@@ -174,9 +174,14 @@ def test_every_number_of_a_report_is_named_where_its_rows_stand(signed_in, admin
             answer = client.get(unescape(link))
             named[link] = re.search(r"<h1[^>]*>(.*?)</h1>", answer.text).group(1)
             assert f'href="/reports/{key}/?' in answer.text  # back to where one came from
-    assert {"Enquiries", "Entered · New", "Lost · Contacted", "Won deals", "Leads · not known", f"New leads · {rep}"} <= {
-        *named.values()
-    }
+    assert {
+        "Enquiries",
+        "Entered · New",
+        "Lost · Contacted",
+        "Won deals",
+        "Leads · not known",
+        f"New leads · {rep}",
+    } <= {*named.values()}
     assert not [link for link, name in named.items() if name == "Rows behind the number"]
 
 
