@@ -18,18 +18,23 @@ AWAY = {
     strategies.LOWER_GRADE: pgettext_lazy("why not", "somebody of a higher grade is at work"),
     strategies.NO_SHARE: pgettext_lazy("why not", "share is 0"),
 }
+ABSENT_SHOWN = 5  # more people who could not take it are folded away
 COUNTERS = {strategies.LOAD: gettext_lazy("open leads")}
 
 
 def step(entry):
     """One rule of a trace as a dict for the template."""
+    rows = [_candidate(row, entry) for row in entry.get("candidates", ())]
+    absent = [row for row in rows if row["away"]]
+    absent = absent if len(absent) > ABSENT_SHOWN else []
     shown = {
         "name": entry.get("name"),
         "matched": entry.get("matched"),
         "given": entry.get("given"),
         "strategy": dict(Rule.Strategy.choices).get(entry.get("strategy"), ""),
         "counter": COUNTERS.get(entry.get("strategy"), gettext_lazy("owed")),
-        "candidates": [_candidate(row, entry) for row in entry.get("candidates", ())],
+        "candidates": [row for row in rows if not (absent and row["away"])],
+        "absent": absent,
         "more": entry.get("more", 0),
     }
     return shown | {"why": _why(entry)}
