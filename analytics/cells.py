@@ -84,6 +84,7 @@ CELLS = {
     "pipeline": (DEALS, lambda scope, args: flow.open_deals(scope, _number(args, "stage"))),
     "forecast": (DEALS, lambda scope, args: flow.forecast_deals(scope, _day(args, "month"), _number(args, "stage"))),
 }
+UNDATED = {"pipeline", "manager_tasks"}  # what stands open now, of any day
 
 
 def rows(cell, scope, args):

@@ -134,6 +134,7 @@ def rows(request, cell):
     page = queryset.filter(pk__lt=int(after)) if after.isdecimal() and len(after) < 19 else queryset
     found = list(_shown(kind, page)[: PAGE + 1])
     context = {"form": form, "kind": kind, "rows": found[:PAGE], "total": total, "scope": form.scope}
+    context["dated"] = cell not in cells.UNDATED
     context |= {"named": naming.told(cell, form.scope, request.GET.dict()), "back": _back(cell, form)}
     if len(found) > PAGE:
         context["next_url"] = f"?{urlencode({**request.GET.dict(), 'after': found[PAGE - 1].pk})}"

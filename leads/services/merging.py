@@ -31,6 +31,8 @@ LEAD_FIELDS = cards.FIELDS
 # What stays with a lead that goes: how it went through its funnel, who had it, what was sent by itself, its deal.
 STAYS = {"leads.StageMove", "leads.Assignment", "leads.Referral", "nurturing.Enrolment", "deals.Deal"}
 CHUNK = 5000
+# Words for fields that a lead has too.
+OF_PERSON = {"name": lambda: pgettext("person", "name"), "owner": lambda: _("Account owner")}
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,7 @@ def _choices(prefix, names, own, other):
     for name in names:
         one, two = getattr(own, name), getattr(other, name)
         pick = "other" if one in (None, "") and two not in (None, "") else "own"
-        label = (
-            pgettext("person", "name") if name == "name" else LABELS.get(name) or own._meta.get_field(name).verbose_name
-        )
+        label = OF_PERSON[name]() if name in OF_PERSON else LABELS.get(name) or own._meta.get_field(name).verbose_name
         yield Choice(f"{prefix}.{name}", capfirst(str(label)), one, two, pick)
 
 

@@ -96,7 +96,7 @@ def _bucket(request, rows, name, size):
 
 def _task(request, pk):
     rows = Task.objects.editable_by(request.user).select_related("lead__owner", "person", "assignee")
-    return get_object_or_404(rows, pk=pk)
+    return services.named([get_object_or_404(rows, pk=pk)], request.user)[0]
 
 
 @require_http_methods(["GET", "POST"])

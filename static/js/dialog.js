@@ -5,6 +5,7 @@ import { ask, text } from "./texts.js";
 const dialog = document.getElementById("dialog");
 // A dialog that stands as a page of its own sends its form as pages do: an answer in a dialog would stand over itself.
 for (const form of document.querySelectorAll('.dialog-page form[hx-target="#dialog"]')) form.removeAttribute("hx-post");
+document.querySelector('.dialog-page [aria-invalid="true"]')?.focus();
 let dirty = false;
 
 const plain = (event) => event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
