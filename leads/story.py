@@ -17,6 +17,7 @@ from leads.models import (
     Assignment,
     Band,
     Conversation,
+    Identity,
     IncomingLetter,
     Kind,
     Lead,
@@ -313,6 +314,30 @@ def _qualified(entry, details, names):
     level = details.get("to") or details.get("level")
     if level:
         entry.head = f"{entry.head}: {dict(Qualification.choices).get(level, level)}"
+
+
+def understood(row):
+    """(name, value) of what was read in a receipt, signs of identity first."""
+    parsed = dict(row.parsed or {})
+    identities = parsed.pop("identities", [])
+    signs = [(title(sign["kind"]), _sign(sign)) for sign in identities]
+    told = {(sign["kind"], sign["value"]) for sign in identities}
+    marks, custom = parsed.pop("marks", {}), parsed.pop("custom", {})
+    plain = [
+        (title(name), ", ".join(map(str, v)) if isinstance(v, list) else _("yes") if v is True else v)
+        for name, v in parsed.items()
+        if v not in ("", False, None) and (name, v) not in told
+    ]
+    return [*signs, *plain, *custom.items(), *marks.items()]
+
+
+def _sign(sign):
+    return phone(sign["value"]) if sign["kind"] == "phone" else sign["value"]
+
+
+def title(name):
+    """What people call a field or a sign of identity; a name of the sender's own stays as it is."""
+    return capfirst(str({"consent": _("consent"), **dict(Identity.Kind.choices), **LABELS}.get(name, name)))
 
 
 def _label(name):

@@ -15,19 +15,22 @@ class SequenceAdmin(ReadOnlyAdmin):
     list_display = ["name", "is_active", "enrols_by_rule", "page"]
     list_filter = ["is_active"]
     search_fields = ["name"]
-    fields = ["name", "is_active", "enrols_by_rule", "whom", "page"]
+    fields = ["name", "is_active", "whom", "page"]
 
     @admin.display(description=_("enrols by itself when"))
     def whom(self, sequence):
-        return all_in_words(sequence.condition)
+        return all_in_words(sequence.condition) if sequence.enrols_by_rule else _("by hand only")
+
+    def address(self, sequence):
+        return reverse("nurturing:sequence", args=[sequence.pk])
 
     @admin.display(description=_("steps and condition"))
     def page(self, sequence):
-        return format_html('<a href="{}">{}</a>', reverse("nurturing:sequence", args=[sequence.pk]), _("edit"))
+        return format_html('<a href="{}">{}</a>', self.address(sequence), _("edit"))
 
 
 @admin.register(Enrolment)
 class EnrolmentAdmin(ReadOnlyAdmin):
-    list_display = ["sequence", "lead", "state", "stopped_why", "next_at", "created_at"]
+    list_display = ["lead", "sequence", "state", "stopped_why", "next_at", "created_at"]
     list_filter = ["state", "stopped_why"]
     list_select_related = ["sequence", "lead"]

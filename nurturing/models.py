@@ -4,8 +4,6 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from crm.core.naming import numbered
-
 
 class Sequence(models.Model):
     """A chain of steps for leads that meet ``condition`` when captured (or that a colleague enrols)."""
@@ -87,7 +85,7 @@ class Enrolment(models.Model):
         ]
 
     def __str__(self):
-        return f"{numbered(self.lead_id)}: {self.get_state_display()}"
+        return f"{self.lead}, {self.sequence}: {self.get_state_display()}"
 
 
 class StepRun(models.Model):

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from crm.core.fragments import part_of
 from crm.core.models import AuditEntry, Role
 from crm.core.versions import locked, refusal
+from leads.conditions import all_in_words
 from leads.models import Lead
 from leads.services import letters, optouts
 from leads.views import answers
@@ -96,6 +97,7 @@ def _page(request, row):
     counts = dict(_enrolments(request.user, row).values_list("state").annotate(n=Count("pk")))
     return {
         "sequence": row,
+        "whom": all_in_words(row.condition),
         "steps": row.steps.filter(is_archived=False)
         .select_related("template")
         .annotate(taken=Count("runs"))

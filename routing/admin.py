@@ -1,6 +1,8 @@
 from django.contrib import admin, messages
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import number_format
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -56,6 +58,10 @@ class RuleAdmin(SettingsAdmin):
 
 @admin.register(Debt)
 class DebtAdmin(ReadOnlyAdmin):
+    about = gettext_lazy(
+        "How many leads more or fewer than their share each colleague has had by a rule: who is owed most gets the next one."
+    )
+    fields = ["rule", "user", "given", "owed"]
     list_display = ["rule", "user", "given", "owed"]
     list_select_related = ["rule", "user"]
     list_filter = ["rule"]
@@ -67,10 +73,18 @@ class DebtAdmin(ReadOnlyAdmin):
 
 @admin.register(DebtEntry)
 class DebtEntryAdmin(ReadOnlyAdmin):
-    list_display = ["at", "rule", "user", "change", "assignment"]
-    list_select_related = ["rule", "user", "assignment"]
+    about = gettext_lazy("Each lead that was handed out, and what it changed for everybody who could have had it.")
+    fields = ["at", "rule", "user", "change", "handed"]
+    list_display = ["at", "rule", "user", "change", "handed"]
+    list_select_related = ["rule", "user", "assignment__lead", "assignment__to_owner"]
     list_filter = ["rule"]
 
     @admin.display(description=COLUMNS["delta"], ordering="delta")
     def change(self, row):
         return number_format(row.delta, 2)
+
+    @admin.display(description=COLUMNS["assignment"])
+    def handed(self, row):
+        """The lead, and to whom it went."""
+        lead, owner = row.assignment.lead, row.assignment.to_owner or "—"
+        return format_html('<a href="{}">{}</a> → {}', reverse("leads:card", args=[lead.pk]), lead, owner)

@@ -1,6 +1,7 @@
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -58,7 +59,7 @@ class Debt(models.Model):
         constraints = [models.UniqueConstraint(fields=["rule", "user"], name="routing_debt_once")]
 
     def __str__(self):
-        return f"{self.debt:+.2f}"
+        return f"{self.user}: {number_format(self.debt, 2)}"
 
 
 class DebtEntry(models.Model):
@@ -76,4 +77,4 @@ class DebtEntry(models.Model):
         indexes = [models.Index(fields=["rule", "user"], name="routing_debtentry_rule")]
 
     def __str__(self):
-        return f"{self.delta:+.2f}"
+        return f"{self.user}: {number_format(self.delta, 2)}"

@@ -2,7 +2,7 @@ from django.contrib import admin, messages
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from crm.core.admin_base import ReadOnlyAdmin, SettingsAdmin
 from crm.core.naming import COLUMNS
@@ -16,7 +16,7 @@ from scoring.services import rescore_all
 @admin.register(Rule)
 class RuleAdmin(SettingsAdmin):
     form = RuleForm
-    list_display = ["name", "kind", "points", "asks", "listens", "cap", "half_life", "position", "is_active"]
+    list_display = ["name", "kind", "points", "asks", "limits", "position", "is_active"]
     list_editable = ["position", "is_active"]
     list_filter = ["kind", "is_active"]
     search_fields = ["name"]
@@ -24,11 +24,17 @@ class RuleAdmin(SettingsAdmin):
 
     @admin.display(description=gettext_lazy("condition"))
     def asks(self, rule):
-        return all_in_words(rule.condition)
+        """What it listens to, and what must hold then."""
+        kinds, holds = ", ".join(str(Kind(kind).label) for kind in rule.on), all_in_words(rule.condition)
+        return ": ".join(filter(None, [kinds, holds if rule.condition or not kinds else ""]))
 
-    @admin.display(description=gettext_lazy("on"))
-    def listens(self, rule):
-        return ", ".join(str(Kind(kind).label) for kind in rule.on)
+    @admin.display(description=gettext_lazy("limits"))
+    def limits(self, rule):
+        """How often it may give points and how they fade; nothing where it does neither."""
+        often = ngettext("at most %(n)s time", "at most %(n)s times", rule.cap) % {"n": rule.cap} if rule.cap else ""
+        days = rule.half_life
+        fades = ngettext("half is left in %(n)s day", "half is left in %(n)s days", days) % {"n": days} if days else ""
+        return ", ".join(filter(None, [often, fades])) or "—"
 
     def has_delete_permission(self, request, obj=None):
         """A rule that has given points is switched off, not deleted: its evidence stands on leads."""
@@ -54,6 +60,7 @@ class RuleAdmin(SettingsAdmin):
 class ThresholdsAdmin(SettingsAdmin):
     form = ThresholdsForm
     list_display = ["warm", "hot", "mql", "sql"]
+    about = gettext_lazy("From how many points a lead is warm or hot, and from how many it is an MQL or an SQL.")
 
     def has_add_permission(self, request):
         return not Thresholds.objects.exists()
@@ -71,12 +78,17 @@ class ThresholdsAdmin(SettingsAdmin):
 
 @admin.register(Rescoring)
 class RescoringAdmin(ReadOnlyAdmin):
+    about = gettext_lazy("Each application of the rules to all open leads, with what it has changed.")
+    exclude = ["after"]
     list_display = ["started_at", "by", "total", "done", "changed", "finished_at"]
     list_select_related = ["by"]
 
 
 @admin.register(Evidence)
 class EvidenceAdmin(ReadOnlyAdmin):
+    about = gettext_lazy(
+        "Why a lead has its score: each row gave it points or took some back, and the score is their sum."
+    )
     list_display = ["at", "lead", "rule", "points", "step", "reason"]
     list_select_related = ["lead", "rule"]
     list_filter = ["kind"]

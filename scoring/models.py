@@ -1,8 +1,10 @@
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
 from crm.core.naming import numbered
 from leads.conditions import reworded
@@ -25,7 +27,7 @@ class Thresholds(models.Model):
         ]
 
     def __str__(self):
-        return f"{self.warm} / {self.hot}"
+        return gettext("warm from %(warm)s, hot from %(hot)s") % {"warm": self.warm, "hot": self.hot}
 
 
 class Rule(models.Model):
@@ -137,4 +139,4 @@ class Rescoring(models.Model):
         verbose_name, verbose_name_plural = _("re-scoring"), _("re-scorings")
 
     def __str__(self):
-        return f"{self.done} / {self.total}"
+        return f"{date_format(localtime(self.started_at), 'SHORT_DATETIME_FORMAT')}: {self.done} / {self.total}"

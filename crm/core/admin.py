@@ -1,5 +1,8 @@
 """Users, teams, calendars, company settings, keys, dead jobs."""
 
+from babel import Locale
+from babel.numbers import get_currency_name
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.widgets import AdminTimeWidget
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -12,15 +15,16 @@ from django.db import models
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.text import Truncator
+from django.utils.translation import get_language, gettext_lazy, ngettext, pgettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from phonenumbers import SUPPORTED_REGIONS, country_code_for_region
 
 from crm.core import (
     admin_funnel,  # noqa: F401 - pipelines and reasons
     admin_sign_ins,  # noqa: F401 - who signed in, who is locked out
     jobs,
 )
-from crm.core.admin_base import ReadOnlyAdmin, SettingsAdmin, Versioned
+from crm.core.admin_base import ReadOnlyAdmin, SettingsAdmin, Told, Versioned, pairs
 from crm.core.models import (
     Absence,
     ApiKey,
@@ -36,7 +40,10 @@ from crm.core.models import (
     User,
 )
 from crm.core.naming import COLUMNS
+from crm.core.templatetags.ui import SYMBOLS
+from crm.core.zones import ZONES
 
+JOB_STATES = {True: pgettext_lazy("job", "given up"), False: pgettext_lazy("job", "to be done")}
 WHY = 120  # characters of what happened to a job, in the list of them
 admin.site.unregister(Group)  # rights follow the role
 admin.site.index_title = gettext_lazy("CRM settings")
@@ -63,6 +70,15 @@ class AbsenceInline(admin.TabularInline):
 
 
 class UserForm(UserChangeForm):
+    time_zone = forms.ChoiceField(
+        label=gettext_lazy("Time zone"), choices=[("", gettext_lazy("As the company")), *ZONES], required=False
+    )
+
+    class Meta(UserChangeForm.Meta):
+        help_texts = {
+            "is_active": gettext_lazy("Off: the person cannot sign in and gets no leads. Nothing is deleted.")
+        }
+
     def clean(self):
         cleaned = super().clean()
         stays = cleaned.get("role") == Role.ADMIN and cleaned.get("is_active")
@@ -81,9 +97,13 @@ class PasswordForm(AdminPasswordChangeForm):
         for field in self.fields.values():
             field.required = True
 
+    def validate_password_for_user(self, user, **_where):
+        """What is wrong with the password stands at it, not at its repetition."""
+        super().validate_password_for_user(user, password_field_name="password1")
+
 
 @admin.register(User)
-class UserAdmin(Versioned, DjangoUserAdmin):
+class UserAdmin(Told, Versioned, DjangoUserAdmin):
     volatile = ("password",)  # a sign-in may write it anew
     form = UserForm
     change_password_form = PasswordForm
@@ -166,8 +186,30 @@ class AbsenceAdmin(SettingsAdmin):
     list_select_related = ["user"]
 
 
+class OrganisationForm(forms.ModelForm):
+    """Codes are chosen by their names; a code that was typed in before stays in the list."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        for name, names in (("currency", _currencies()), ("time_zone", ZONES), ("region", _regions())):
+            field, kept = self.fields[name], getattr(self.instance, name)
+            known = names if kept in dict(names) else [(kept, kept), *names]
+            self.fields[name] = forms.ChoiceField(label=field.label, help_text=field.help_text, choices=known)
+
+
+def _currencies():
+    return [(code, f"{code} — {get_currency_name(code, locale=get_language() or 'en')}") for code in SYMBOLS]
+
+
+def _regions():
+    names = Locale.parse(get_language() or "en").territories
+    found = [(code, f"{names.get(code, code)} (+{country_code_for_region(code)})") for code in SUPPORTED_REGIONS]
+    return sorted(found, key=lambda pair: pair[1])
+
+
 @admin.register(Organisation)
 class OrganisationAdmin(SettingsAdmin):
+    form = OrganisationForm
     list_display = ["name", "currency", "time_zone", "language"]
 
     def has_add_permission(self, request):
@@ -183,8 +225,17 @@ class ApiKeyAdmin(SettingsAdmin):
     list_select_related = ["user"]
     readonly_fields = ["prefix", "created_at", "used_at"]
 
+    about = gettext_lazy(
+        "Keys with which other programs read and write by the API, each with the rights of a colleague."
+    )
+
     def get_fields(self, request, obj=None):
         return ["name", "user", "is_active", *(self.readonly_fields if obj else [])]
+
+    def get_form(self, request, obj=None, **kwargs):
+        whose = _("The key may do what this colleague may do.")
+        shown = "" if obj else " " + _("The key itself is shown once, when it has been saved.")
+        return super().get_form(request, obj, **kwargs | {"help_texts": {"user": whose + shown}})
 
     def save_model(self, request, obj, form, change):
         if change:
@@ -205,6 +256,16 @@ class JobKind(admin.SimpleListFilter):
         return queryset.filter(task=self.value()) if self.value() else queryset
 
 
+class JobState(admin.SimpleListFilter):
+    title, parameter_name = COLUMNS["state"], "dead__exact"
+
+    def lookups(self, request, model_admin):
+        return [("1", JOB_STATES[True]), ("0", JOB_STATES[False])]
+
+    def queryset(self, request, queryset):
+        return queryset.filter(dead=self.value() == "1") if self.value() in {"0", "1"} else queryset
+
+
 class JobQueue(admin.SimpleListFilter):
     title, parameter_name = COLUMNS["queue"], "queue"
 
@@ -217,15 +278,19 @@ class JobQueue(admin.SimpleListFilter):
 
 @admin.register(Job)
 class JobAdmin(ReadOnlyAdmin):
-    list_display = ["title", "why", "due_at", "attempts", "crashes", "dead", "waits_in"]
-    list_filter = ["dead", JobQueue, JobKind]
+    list_display = ["title", "state", "why", "due_at", "attempts", "crashes", "waits_in"]
+    list_filter = [JobState, JobQueue, JobKind]
     search_fields = ["=ref"]
-    fields = ["title", "ref", "waits_in", "due_at", "attempts", "crashes", "dead", "error", "created_at"]
+    fields = ["title", "state", "ref", "waits_in", "due_at", "attempts", "crashes", "error", "created_at"]
     actions = ["replay"]
 
     @admin.display(description=gettext_lazy("to do"), ordering="task")
     def title(self, job):
         return job.title
+
+    @admin.display(description=COLUMNS["state"], ordering="dead")
+    def state(self, job):
+        return JOB_STATES[job.dead]
 
     @admin.display(description=gettext_lazy("what happened"))
     def why(self, job):
@@ -257,7 +322,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     list_display = ["at", "user", "said", "about"]
     list_filter = [ActionKind]
     list_select_related = ["user"]
-    fields = ["at", "user", "said", "about", "details"]
+    fields = ["at", "user", "said", "about", "facts"]
 
     @admin.display(description=COLUMNS["ref"])
     def about(self, entry):
@@ -266,3 +331,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("action"))
     def said(self, entry):
         return entry.what
+
+    @admin.display(description=COLUMNS["details"])
+    def facts(self, entry):
+        return pairs(entry.facts)

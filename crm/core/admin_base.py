@@ -6,10 +6,54 @@ from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db import connection, transaction
 from django.utils.functional import cached_property
+from django.utils.html import format_html_join
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 
+from crm.core.templatetags.ui import num
 from crm.core.versions import PAGE, Version, differences, facts
 
 CAP = 1000  # rows that a list of a big table counts and pages through; beyond it, filter
+NAMED = 20  # rows in the way of a deletion that are named; the others are counted
+
+
+def pairs(rows):
+    """(name, value) one under another, for a field that holds several facts."""
+    return format_html_join("", "<div><b>{}</b>: {}</div>", rows) or "—"
+
+
+class Told:
+    """What a page of the settings says beside its fields."""
+
+    about = ""  # what a list is for, where its name does not tell
+
+    def changelist_view(self, request, extra_context=None):
+        return super().changelist_view(request, {"about": self.about, **(extra_context or {})})
+
+    def render_change_form(self, request, context, *args, obj=None, **kwargs):
+        context["card_url"] = self.address(obj) if obj else ""
+        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+
+    def address(self, row):
+        """Where people work with the row, outside of the settings."""
+        return ""
+
+    def formfield_for_dbfield(self, db_field, request, **kwargs):
+        """A cross beside a list of teams would delete the team; people take it for "none"."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if hasattr(field, "widget") and hasattr(field.widget, "can_delete_related"):
+            field.widget.can_delete_related = False
+        return field
+
+    def get_deleted_objects(self, objs, request):
+        """What stands in the way of a deletion is counted and named: the stock page says of what kind it is."""
+        found, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        sizes = {str(name): size for name, size in counts.items()}
+        plurals = {str(m._meta.verbose_name): m._meta.verbose_name_plural for m in self.admin_site._registry}
+        named = [str(plurals.get(str(one), one)) for one in lacking]
+        lacking = [f"{capfirst(name)}: {num(sizes[name])}" if name in sizes else capfirst(name) for name in named]
+        more = len(protected) - NAMED
+        return found, counts, lacking, [*protected[:NAMED], *([_("and %s more") % num(more)] if more > 0 else [])]
 
 
 class CappedPaginator(Paginator):
@@ -111,11 +155,11 @@ class Versioned:
         return Fresh
 
 
-class SettingsAdmin(Versioned, admin.ModelAdmin):
+class SettingsAdmin(Told, Versioned, admin.ModelAdmin):
     """For what several administrators change."""
 
 
-class BigTableAdmin(admin.ModelAdmin):
+class BigTableAdmin(Told, admin.ModelAdmin):
     """For tables that grow with every enquiry."""
 
     show_full_result_count = False

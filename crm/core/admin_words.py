@@ -17,6 +17,11 @@ TITLES = [
     gettext_noop("Cannot delete %(name)s"),
 ]
 BUTTONS = [
+    gettext_noop("Yes, I’m sure"),  # noqa: RUF001
+    gettext_noop("Delete multiple objects"),
+    gettext_noop("Summary"),
+    gettext_noop("Objects"),
+    gettext_noop("%(counter)s selected"),
     gettext_noop("Add %(name)s"),
     gettext_noop("Add another %(verbose_name)s"),
     gettext_noop("Add another %(model)s"),
@@ -48,23 +53,8 @@ DONE = [
 ]
 DELETING = [
     gettext_noop(
-        "Deleting the %(object_name)s '%(escaped_object)s' would result in deleting related objects, but your account "
-        "doesn't have permission to delete the following types of objects:"
-    ),
-    gettext_noop(
-        "Deleting the %(object_name)s '%(escaped_object)s' would require deleting the following protected related "
-        "objects:"
-    ),
-    gettext_noop(
         'Are you sure you want to delete the %(object_name)s "%(escaped_object)s"? All of the following related items '
         "will be deleted:"
-    ),
-    gettext_noop(
-        "Deleting the selected %(objects_name)s would result in deleting related objects, but your account doesn't "
-        "have permission to delete the following types of objects:"
-    ),
-    gettext_noop(
-        "Deleting the selected %(objects_name)s would require deleting the following protected related objects:"
     ),
     gettext_noop(
         "Are you sure you want to delete the selected %(objects_name)s? All of the following objects and their related "

@@ -55,7 +55,7 @@ NAV = (
     ),
     Entry(
         "leads:receipts",
-        _("Receipts"),
+        _("Enquiries"),
         "inbox",
         roles=frozenset({Role.MARKETER, Role.ADMIN, Role.HEAD}),
         beside=("leads:receipt", "leads:source"),

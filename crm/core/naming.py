@@ -95,7 +95,7 @@ COLUMNS = {
     "qualification": _("column", "qualification"),
     "queue": _("column", "queue"),
     "reason": _("column", "reason"),
-    "receipt": _("column", "receipt"),
+    "receipt": _("column", "number for the sender"),
     "received_at": _("column", "received"),
     "ref": _("column", "about"),
     "rejected_reason": _("column", "reason of the rejection"),

@@ -2,6 +2,7 @@
 nobody has, and a mail server that is down for a moment loses no letter.
 """
 
+from email.utils import formataddr
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -13,7 +14,7 @@ from django.utils.http import urlsafe_base64_encode
 from django.utils.translation import override
 
 from crm.core.jobs import enqueue
-from crm.core.models import User
+from crm.core.models import Organisation, User
 
 TASK = "core.reset_letter"
 
@@ -36,4 +37,10 @@ def send(pk):
     with override(user.language or settings.LANGUAGE_CODE):
         subject = " ".join(render_to_string("registration/password_reset_subject.txt", context).split())
         text = render_to_string("registration/password_reset_email.html", context)
-    EmailMessage(subject, text, to=[user.email]).send()
+    EmailMessage(subject, text, from_email=_sender(), to=[user.email]).send()
+
+
+def _sender():
+    """The address that the company writes from, as in its other letters; None: that of the installation."""
+    company = Organisation.get()
+    return formataddr((company.name, company.from_email)) if company.from_email else None

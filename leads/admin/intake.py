@@ -7,11 +7,13 @@ from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
-from crm.core.admin_base import ReadOnlyAdmin, SearchedAdmin, SettingsAdmin
+from crm.core.admin_base import ReadOnlyAdmin, SearchedAdmin, SettingsAdmin, pairs
+from crm.core.naming import COLUMNS, numbered
 from leads.capture import PSEUDO, adapter_choices, label_of
 from leads.forms.sources import PlainSourceForm
 from leads.models import ConsentText, Origin, Source, Submission
 from leads.services import sources
+from leads.story import understood
 
 
 class SourceKind(admin.SimpleListFilter):
@@ -31,6 +33,7 @@ class SourceAdmin(SettingsAdmin):
     list_filter = [SourceKind, "channel", "is_active"]
     search_fields = ["name", "key"]
     list_select_related = ["origin"]
+    about = _("Doors through which enquiries come in: forms, mailboxes, telephony, messengers, pages of advertising.")
 
     def get_fields(self, request, obj=None):
         """The form drops the key of a source that is there: its address is in use."""
@@ -47,9 +50,12 @@ class SourceAdmin(SettingsAdmin):
         """As its page calls it."""
         return label_of(source.adapter)
 
+    def address(self, source):
+        return reverse("leads:source", args=[source.key])
+
     @admin.display(description=_("address and snippet"))
     def page(self, source):
-        return format_html('<a href="{}">{}</a>', reverse("leads:source", args=[source.key]), _("open"))
+        return format_html('<a href="{}">{}</a>', self.address(source), _("open"))
 
 
 @admin.register(ConsentText)
@@ -89,14 +95,19 @@ class OriginAdmin(SearchedAdmin):
     search_fields = ["name"]
     autocomplete_fields = ["same_as"]
     list_select_related = ["same_as"]
+    about = _(
+        "The dictionary of reports: what sites, campaigns and utm_source are called in them. Different spellings of one "
+        "thing are counted as one."
+    )
 
 
 @admin.register(Submission)
 class SubmissionAdmin(ReadOnlyAdmin):
-    list_display = ["receipt", "source", "state", "reason", "received_at", "page"]
+    list_display = ["number", "source", "state", "reason", "received_at", "page"]
     list_filter = ["state", "reason", "source"]
     list_select_related = ["source"]
     fields = [
+        "number",
         "receipt",
         "source",
         "state",
@@ -106,9 +117,20 @@ class SubmissionAdmin(ReadOnlyAdmin):
         "judged_at",
         "content_type",
         "path",
-        "parsed",
+        "read",
     ]
+
+    @admin.display(description=_("number"), ordering="pk")
+    def number(self, receipt):
+        return numbered(receipt.pk)
+
+    @admin.display(description=COLUMNS["parsed"])
+    def read(self, receipt):
+        return pairs(understood(receipt))
+
+    def address(self, receipt):
+        return reverse("leads:receipt", args=[receipt.pk])
 
     @admin.display(description=_("body and replay"))
     def page(self, receipt):
-        return format_html('<a href="{}">{}</a>', reverse("leads:receipt", args=[receipt.pk]), _("open"))
+        return format_html('<a href="{}">{}</a>', self.address(receipt), _("open"))

@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.text import Truncator
 from django.utils.translation import get_language_info, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -23,26 +24,45 @@ class TemplateAdmin(SettingsAdmin):
     def speaks(self, template):
         return get_language_info(template.language)["name_local"]
 
+    def address(self, template):
+        return reverse("leads:template", args=[template.pk])
+
     @admin.display(description=_("preview"))
     def preview(self, template):
         """The page where it is shown filled in for a real lead."""
-        return format_html('<a href="{}">{}</a>', reverse("leads:template", args=[template.pk]), _("with a real lead"))
+        return format_html('<a href="{}">{}</a>', self.address(template), _("with a real lead"))
 
 
 @admin.register(Message)
 class MessageAdmin(ReadOnlyAdmin):
-    list_display = ["subject", "page", "to", "kind", "state", "why", "created_at"]
+    list_display = ["says", "page", "recipient", "sort", "state", "why", "created_at"]
     list_filter = ["state", "kind"]
     search_fields = ["to", "subject"]
-    fields = ["subject", "sender", "to", "kind", "state", "why", "text", "created_at", "claimed_at", "sent_at"]
+    fields = ["subject", "sender", "recipient", "sort", "state", "why", "text", "created_at", "claimed_at", "sent_at"]
 
     @admin.display(description=COLUMNS["why"])
     def why(self, message):
-        return message.reason_text
+        return message.reason_text or "—"
+
+    @admin.display(description=COLUMNS["subject"], ordering="subject")
+    def says(self, message):
+        """A message without a subject by its first words."""
+        return message.subject or Truncator(message.text).chars(60) or "—"
+
+    @admin.display(description=COLUMNS["kind"], ordering="kind")
+    def sort(self, message):
+        return message.kind_text
+
+    @admin.display(description=COLUMNS["to"], ordering="to")
+    def recipient(self, message):
+        return format_html('<span class="long-word">{}</span>', message.recipient)
+
+    def address(self, message):
+        return reverse("leads:message", args=[message.pk])
 
     @admin.display(description=pgettext_lazy("letter", "email"))
     def page(self, message):
-        return format_html('<a href="{}">{}</a>', reverse("leads:message", args=[message.pk]), _("open"))
+        return format_html('<a href="{}">{}</a>', self.address(message), _("open"))
 
 
 @admin.register(Suppression)

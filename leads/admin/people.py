@@ -10,12 +10,22 @@ from crm.core.templatetags.ui import money, phone
 from leads.models import Company, Lead, Person, Task
 
 
-def card_link(name, pk):
-    return format_html('<a href="{}">{}</a>', reverse(name, args=[pk]), _("open"))
+class CardAdmin(ReadOnlyAdmin):
+    """What is worked on at a page of its own, by the name of its address."""
+
+    card_name = ""
+
+    def address(self, row):
+        return reverse(self.card_name, args=[row.pk])
+
+    @admin.display(description=_("card"))
+    def card(self, row):
+        return format_html('<a href="{}">{}</a>', self.address(row), _("open"))
 
 
 @admin.register(Lead)
-class LeadAdmin(ReadOnlyAdmin):
+class LeadAdmin(CardAdmin):
+    card_name = "leads:card"
     list_display = ["__str__", "card", "number", "email", "stage", "status", "owner", "score", "created_at"]
     list_filter = ["status", "band"]
     list_select_related = ["stage", "owner"]
@@ -39,39 +49,30 @@ class LeadAdmin(ReadOnlyAdmin):
         """The search column is kept in lower case, ё as е."""
         return super().get_search_results(request, queryset, search_term.lower().replace("ё", "е"))
 
-    @admin.display(description=_("card"))
-    def card(self, row):
-        return card_link("leads:card", row.pk)
-
 
 @admin.register(Person)
-class PersonAdmin(ReadOnlyAdmin):
+class PersonAdmin(CardAdmin):
+    card_name = "leads:person"
     list_display = ["__str__", "company", "city", "owner", "created_at", "card"]
     list_select_related = ["company", "owner"]
     search_fields = ["identities__value__exact"]
     ordering = ["-id"]
 
-    @admin.display(description=_("card"))
-    def card(self, row):
-        return card_link("leads:person", row.pk)
-
 
 @admin.register(Company)
-class CompanyAdmin(ReadOnlyAdmin):
+class CompanyAdmin(CardAdmin):
+    card_name = "leads:company"
     list_display = ["name", "inn", "city", "industry", "owner", "card"]
     list_select_related = ["owner"]
     search_fields = ["name_key", "inn"]
     ordering = ["-id"]
 
-    @admin.display(description=_("card"))
-    def card(self, row):
-        return card_link("leads:company", row.pk)
-
 
 @admin.register(Task)
 class TaskAdmin(ReadOnlyAdmin):
-    list_display = ["title", "kind", "due_at", "assignee", "done_at"]
+    list_display = ["title", "person", "kind", "due_at", "assignee", "done_at"]
     list_filter = ["kind"]
-    list_select_related = ["assignee"]
+    list_select_related = ["assignee", "person"]
+    exclude = ["dedup"]
     search_fields = ["title"]
     ordering = ["-id"]

@@ -54,7 +54,7 @@ PROOFS = (
     ("field", _("the secret in a field of the body")),
     ("hmac", _("a signature (HMAC of the body) in a header")),
 )
-ANSWERS = (("", _("202 and the receipt's number")), ("ok", _("200 and the word ok")), ("empty", _("200, empty")))
+ANSWERS = (("", _("202 and the enquiry's number")), ("ok", _("200 and the word ok")), ("empty", _("200, empty")))
 ALGORITHMS = ("sha256", "sha1", "sha512", "md5")
 SETTINGS = {
     "proof": Setting(_("How the sender proves itself"), kind="choice", choices=PROOFS),

@@ -105,7 +105,10 @@ class MappingForm(forms.Form):
             self.fields[f"k{number}"] = forms.ChoiceField(
                 choices=[("", "—"), *_targets()[3:]], required=False, initial=name, label=_("Field")
             )
-            self.fields[f"v{number}"] = forms.CharField(required=False, initial=value, max_length=500, label=_("Value"))
+            self.fields[f"v{number}"] = forms.CharField(
+                required=False, initial=value, max_length=500, label=_("Value"),
+                widget=forms.TextInput({"placeholder": _("Value")}),
+            )  # fmt: skip
 
     def _each(self, lists, stated):
         choices = [("", _("known by the names")), (ONE, _("no, always one")), *((path, path) for path in lists)]
@@ -120,8 +123,9 @@ class MappingForm(forms.Form):
             choices=_targets(), required=False, initial=CUSTOM if own else target, label=path
         )
         self.fields[f"c{number}"] = forms.CharField(
-            required=False, max_length=60, initial=own, label=_("Name of the field of its own")
-        )
+            required=False, max_length=60, initial=own, label=_("Name of the field of its own"),
+            widget=forms.TextInput({"placeholder": _("name of the field of its own")}),
+        )  # fmt: skip
         self.fields[f"f{number}"] = forms.ChoiceField(
             choices=list(FORMATS.items()), required=False, initial=form, label=_("How it is written")
         )

@@ -24,7 +24,9 @@ class PlainSourceForm(forms.ModelForm):
         fields = ["name", "key", "adapter", "channel", "origin", "secret", "consent", "is_active"]
         labels = {"origin": _("Counts as")}
         help_texts = {
-            "key": _("Part of the address; it cannot be changed later."),
+            "key": _(
+                "Part of the address, in Latin letters, digits and -, for example: shop. It cannot be changed later."
+            ),
             "secret": _("What the sender proves itself by; the guide says how. Empty: anybody may send."),
         }
 
@@ -76,7 +78,7 @@ class SourceForm(Versioned, PlainSourceForm):
         self._plain_fields(name)
         stored = self.instance.settings or {}
         for key, setting in self.declared.items():
-            self.fields[PREFIX + key] = field_of(setting, stored.get(key))
+            self.fields[PREFIX + key] = field_of(setting, stored.get(key), stored.get(f"{key}_name", ""))
             if setting.agreed and not self.instance.pk:
                 self.fields[PREFIX + key].initial = new_secret()
         self.initial |= {name: value for name, value in _initial(stored).items() if name in self.fields}
@@ -97,6 +99,10 @@ class SourceForm(Versioned, PlainSourceForm):
             self.fields["channel"].initial = getattr(self.module, "CHANNEL", None)
             if self.module.NEEDS_SECRET and not getattr(self.module, "GIVEN_SECRET", False):
                 self.fields["secret"].initial = new_secret()
+                said = self.fields["secret"].help_text
+                self.fields[
+                    "secret"
+                ].help_text = f"{said} {_('This one was made up for you; the page of the source shows it.')}"
 
     def _secret(self, said):
         """What the secret is to this provider; no field where there is none."""
@@ -165,8 +171,8 @@ def _initial(stored):
     }
 
 
-def field_of(setting, stored):
-    """The form field of an adapter's Setting."""
+def field_of(setting, stored, name=""):
+    """The form field of an adapter's Setting; ``name``: of the file that is stored."""
     given = {"label": setting.label, "help_text": setting.help, "required": False}
     initial = setting.default if stored in (None, "") else stored
     if setting.secret:
@@ -184,7 +190,8 @@ def field_of(setting, stored):
     if setting.kind == "url":
         return forms.URLField(**given, initial=initial, assume_scheme="https", max_length=2000)
     if setting.kind == "file":
-        return forms.FileField(**given, validators=[materials.check])
+        hint = _("Stored: %(name)s. A new file takes its place.") % {"name": name or stored} if stored else setting.help
+        return forms.FileField(**given | {"help_text": hint}, validators=[materials.check])
     area = forms.Textarea({"rows": 4}) if setting.kind == "lines" else forms.TextInput()
     text = "\n".join(map(str, initial)) if isinstance(initial, list) else initial
     return forms.CharField(**given, initial=text, max_length=MAX_VALUE, widget=area)

@@ -6,6 +6,8 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
+from crm.core.naming import numbered
+
 
 def new_secret():
     return secrets.token_urlsafe(24)
@@ -128,8 +130,8 @@ class Submission(models.Model):
         ORIGIN = "origin", _("sent from a site that is not allowed")
         INVALID = "invalid", _("fields did not pass the check")
         SOURCE_OFF = "source_off", _("the source is switched off")
-        TEST = "test", _("a test of the provider's")
-        NOT_ENQUIRY = "not_enquiry", _("a service event, no enquiry")
+        TEST = "test", _("a test from the provider")
+        NOT_ENQUIRY = "not_enquiry", _("a service event, not an enquiry")
         HONEYPOT = "honeypot", _("a hidden field was filled in")
         BOT_SUSPECT = "bot_suspect", _("filled in faster than a person can")
         FLOOD = "flood", _("too many from one place")
@@ -174,7 +176,7 @@ class Submission(models.Model):
     objects = SubmissionQuerySet.as_manager()
 
     class Meta:
-        verbose_name, verbose_name_plural = _("receipt"), _("receipts")
+        verbose_name, verbose_name_plural = _("enquiry"), _("enquiries")
         constraints = [
             models.UniqueConstraint(fields=["source", "idempotency_key"], name="leads_submission_idempotency"),
             models.CheckConstraint(
@@ -196,7 +198,7 @@ class Submission(models.Model):
         ]
 
     def __str__(self):
-        return str(self.receipt)
+        return numbered(self.pk)
 
 
 class Touch(models.Model):

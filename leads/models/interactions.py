@@ -1,5 +1,7 @@
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 
@@ -123,4 +125,4 @@ class Interaction(models.Model):
         ]
 
     def __str__(self):
-        return f"{self.get_kind_display()} {self.at:%Y-%m-%d %H:%M}"
+        return f"{self.get_kind_display()}, {date_format(localtime(self.at), 'SHORT_DATETIME_FORMAT')}"

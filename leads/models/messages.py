@@ -3,12 +3,17 @@ import secrets
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
+
+from crm.core.templatetags.ui import phone
 
 
 def new_token():
     return secrets.token_urlsafe(18)  # 144 bits: links in letters must not be guessed
+
+
+SHORT = {"sms": "SMS", "telegram": "Telegram", "whatsapp": "WhatsApp", "vk": "VK", "jivo": "Jivo"}
 
 
 class Template(models.Model):
@@ -158,7 +163,21 @@ class Message(models.Model):
         ]
 
     def __str__(self):
-        return f"{self.to}: {self.subject}"
+        return f"{self.recipient}: {self.subject}" if self.subject else self.recipient
+
+    @property
+    def kind_text(self):
+        """What it is to who reads: a message by its way, a letter to a client about their address by what it asks."""
+        if self.kind == self.Kind.TALK:
+            return SHORT.get(self.channel, self.get_kind_display())
+        if self.kind == self.Kind.NOTICE and (self.dedup or "").startswith("confirm:"):
+            return gettext("a request to confirm an address")
+        return self.get_kind_display()
+
+    @property
+    def recipient(self):
+        """An address as it is, a phone as people write it."""
+        return phone(f"+{self.to}") if self.to.isdecimal() and len(self.to) > 9 else self.to
 
     @property
     def reason_text(self):

@@ -24,6 +24,8 @@ _HOST = re.compile(r"(?:https?://)?(?:\*\.)?[a-z0-9_.-]+(?::\d{1,5})?/?", re.IGN
 PORTS = 65_535  # up to here a number may be the name of a port, of which nobody parts the thousands
 ROTATION = timedelta(days=7)  # how long the former secret counts
 HIDDEN = {
+    "file_name",
+    "file_size",
     "old_secret",
     "old_secret_until",
     "form",

@@ -173,7 +173,7 @@ def form(request, key):
     """The page of a source's form: errors before thanks, then the same receipt as for any post."""
     source = _hosted(key)
     if not source.is_active:
-        return render(request, "leads/capture/closed.html", {"source": source}, status=410)
+        return render(request, "leads/capture/closed.html", {"source": source, "company": company()}, status=410)
     if request.method != "POST":
         blank = HostedForm(source=source, token=traps.issue(source, timezone.now()), marks=request.GET)
         return _form_page(request, source, blank)
@@ -198,14 +198,14 @@ def _form_sent(request, source, envelope):
     return response
 
 
-def _company():
-    """Whose form it is, for who fills it in; "" where nobody has said."""
+def company():
+    """Whose page it is, for a visitor; "" where nobody has said."""
     name = Organisation.get().name
     return "" if name == Organisation._meta.get_field("name").default else name
 
 
 def _form_page(request, source, filled, status=200):
-    context = {"source": source, "form": filled, "company": _company()}
+    context = {"source": source, "form": filled, "company": company()}
     response = render(request, "leads/capture/form.html", context, status=status)
     response["Cache-Control"] = "no-store"
     if source.settings.get("redirect"):  # Chromium holds a form's redirects to form-action as well
@@ -220,7 +220,7 @@ def thanks(request, key):
     wanted = site.material(request.GET.get("m", "")) if source.adapter == "download" else None
     confirms = wants_confirmation(source, getattr(ADAPTERS[source.adapter], "CONFIRMS", False))
     material = site.material_link(wanted) if wanted and not confirms else ""
-    context = {"source": source, "material": material, "confirms": confirms, "company": _company()}
+    context = {"source": source, "material": material, "confirms": confirms, "company": company()}
     return render(request, "leads/capture/thanks.html", context)
 
 

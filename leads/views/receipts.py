@@ -6,18 +6,18 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.core.models import Organisation
+from crm.core.templatetags.ui import num
 from leads.forms.receipts import ReceiptFilter
-from leads.models import Identity, Lead, Source, Submission
+from leads.models import Lead, Source, Submission
 from leads.services import judging, parts, retention
 from leads.services.ledger import by_source, daily, ledger
 from leads.services.receipt_search import WINDOW, chosen
-from leads.story import LABELS
+from leads.story import title, understood
 from leads.views.answers import away
 
 ROWS = 50
@@ -43,7 +43,7 @@ def readers(view):
     @wraps(view)
     def checked(request, *args, **kwargs):
         if not (request.user.sees_all or request.user.is_head):
-            raise PermissionDenied(_("Receipts are for heads of sales, marketers and administrators."))
+            raise PermissionDenied(_("Enquiries as they came are for heads of sales, marketers and administrators."))
         return view(request, *args, **kwargs)
 
     return checked
@@ -97,7 +97,8 @@ def receipt(request, pk):
         "raw": raw.decode("utf-8", "backslashreplace")[:SHOWN],
         "size": len(raw),
         "cut": len(raw) > SHOWN,
-        "parsed": _parsed(row),
+        "detail": _detail(row),
+        "parsed": understood(row),
         "reservations": [_reservation(code) for code in row.warnings],
         "can_replay": _may_replay(request.user) and judging.may_replay(row),
         "reads_again": row.reason in judging.READ_AGAIN,
@@ -105,19 +106,13 @@ def receipt(request, pk):
     return render(request, "leads/receipt.html", context)
 
 
-def _parsed(row):
-    """(name, value) of what was read, signs of identity first."""
-    parsed = dict(row.parsed or {})
-    identities = parsed.pop("identities", [])
-    signs = [(_title(sign["kind"]), sign["value"]) for sign in identities]
-    told = {(sign["kind"], sign["value"]) for sign in identities}
-    marks, custom = parsed.pop("marks", {}), parsed.pop("custom", {})
-    plain = [
-        (_title(name), ", ".join(map(str, v)) if isinstance(v, list) else _("yes") if v is True else v)
-        for name, v in parsed.items()
-        if v not in ("", False) and (name, v) not in told
-    ]
-    return [*signs, *plain, *custom.items(), *marks.items()]
+def _detail(row):
+    """What is kept of the reason in particular; of a field that is too long, how long it is."""
+    name, _colon, size = row.detail.partition(": ")
+    if row.reason == Submission.Reason.TOO_LONG and size.isdecimal():
+        text = ngettext("%(field)s: %(size)s character", "%(field)s: %(size)s characters", int(size))
+        return text % {"field": title(name), "size": num(size)}
+    return row.detail
 
 
 def _reservation(code):
@@ -126,13 +121,8 @@ def _reservation(code):
     if code in RESERVATIONS:
         return RESERVATIONS[code]
     if name in RESERVATIONS:
-        return RESERVATIONS[name] % (_title(rest) if name == "shortened" else rest)
-    return _("%(field)s could not be read: %(value)s.") % {"field": _title(name), "value": rest} if rest else code
-
-
-def _title(name):
-    """What people call a field or a sign of identity; a name of the sender's own stays as it is."""
-    return capfirst(str({"consent": _("consent"), **dict(Identity.Kind.choices), **LABELS}.get(name, name)))
+        return RESERVATIONS[name] % (title(rest) if name == "shortened" else rest)
+    return _("%(field)s could not be read: %(value)s.") % {"field": title(name), "value": rest} if rest else code
 
 
 @require_POST
@@ -146,10 +136,10 @@ def replay(request, pk):
     if row is None:
         raise Http404
     if retention.is_forgotten(row, parts.raw_of(row)):
-        text = _("The body of this receipt has been deleted: it was refused longer ago than such bodies are kept.")
+        text = _("The body of this enquiry has been deleted: it was refused longer ago than such bodies are kept.")
         return away(request, reverse("leads:receipt", args=[row.pk]), text, level="warning")
     made = row.state in {Submission.State.LEAD, Submission.State.MERGED}
-    text = _("The receipt has become a lead.") if made else _("Nothing has changed: %s") % row.get_reason_display()
+    text = _("The enquiry has become a lead.") if made else _("Nothing has changed: %s") % row.get_reason_display()
     url = reverse("leads:receipt", args=[row.pk])
     return away(request, url, text, level="success" if made else "warning")
 
@@ -162,7 +152,7 @@ def replay_all(request):
     if not _may_replay(request.user) or not found.is_valid():
         raise PermissionDenied
     count = judging.replay_many(chosen(request.user, found.cleaned_data).order_by(), by=request.user)
-    text = ngettext("%d receipt is being read again.", "%d receipts are being read again.", count) % count
+    text = ngettext("%d enquiry is being read again.", "%d enquiries are being read again.", count) % count
     return away(request, f"{reverse('leads:receipts')}?{request.POST.urlencode()}", text)
 
 

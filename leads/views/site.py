@@ -5,10 +5,13 @@ from django.core.files.storage import default_storage
 from django.http import FileResponse, Http404, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
+from leads.capture import ADAPTERS
 from leads.services import confirmations, receipt, site
+from leads.views.capture import company
 
 
 @login_not_required
@@ -30,12 +33,19 @@ def confirm(request, token):
     """The button behind the letter's link: mail programs that open links by themselves confirm nothing."""
     row = confirmations.find(token)
     if row is None:
-        return render(request, "leads/capture/confirm.html", {"state": "unknown"}, status=404)
-    if request.method != "POST" and not row.confirmed_at:
-        return render(request, "leads/capture/confirm.html", {"state": "ask", "row": row})
+        return _answer(request, "unknown", status=404)
+    source, late = row.submission.source, not row.confirmed_at and row.expires_at <= timezone.now()
+    if request.method != "POST" and not row.confirmed_at and not late:
+        return _answer(request, "ask", row=row, source=source)
     in_time = confirmations.confirm(row)
-    context = {"state": "done" if in_time else "late", "row": row, "source": row.submission.source}
-    return render(request, "leads/capture/confirm.html", context, status=200 if in_time else 410)
+    return _answer(request, "done" if in_time else "late", status=200 if in_time else 410, row=row, source=source)
+
+
+def _answer(request, state, *, status=200, source=None, **told):
+    """What is said to the visitor, in whose name, and the form to fill in once more."""
+    hosted = source is not None and source.is_active and getattr(ADAPTERS[source.adapter], "HOSTED", False)
+    context = {"state": state, "source": source, "company": company(), "hosted": hosted} | told
+    return render(request, "leads/capture/confirm.html", context, status=status)
 
 
 @login_not_required
@@ -45,7 +55,7 @@ def material(request, token):
     found = site.material(token)
     name = site.file_of(found.source) if found else ""
     if not name:
-        return render(request, "leads/capture/confirm.html", {"state": "no_file"}, status=404)
+        return _answer(request, "no_file", status=404, source=found.source if found else None)
     if request.method == "GET":
         site.taken(found)
     title = found.source.settings.get("file_name") or "file"

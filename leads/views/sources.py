@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _l
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm.core.models import AuditEntry
@@ -28,6 +29,29 @@ from leads.views.answers import away
 from leads.views.receipts import readers
 
 LAST = 10
+KINDS = [  # (title, icon, [(adapter, what it is for, where its name does not tell)])
+    (_l("Site"), "globe", [
+        ("web-form", _l("A page of ours, a form for your page, or your own HTML")),
+        ("chat", _l("A window in which visitors write to you")),
+        ("tilda", ""), ("typeform", ""),
+        ("json", _l("Any program that can send JSON to an address")),
+        ("mapping", _l("Any other service: you say which of its fields is what")),
+        ("visits", _l("Which pages a client looked at; makes no leads")),
+    ]),
+    (_l("Advertising"), "target", [("meta", ""), ("google-ads", ""), ("vk", _l("Lead forms and messages of a community"))]),
+    (_l("Messengers"), "message", [("telegram", ""), ("whatsapp", ""), ("jivo", _l("Chats that are answered in Jivo"))]),
+    (_l("Telephony"), "phone", [
+        ("mango", ""), ("zadarma", ""), ("uis", ""), ("twilio", _l("Calls")), ("asterisk", _l("An exchange of your own")),
+    ]),
+    (_l("SMS"), "phone-in", [("sms-ru", ""), ("twilio-sms", ""), ("sms-trial", _l("To try it out without paying"))]),
+    (_l("Email"), "mail", [("imap", _l("A mailbox that is read every minute")), ("inbound-mail", "")]),
+    (_l("Marketing"), "star", [
+        ("newsletter", _l("Addresses for emails, confirmed by a letter")),
+        ("event", _l("Registration and who came")),
+        ("download", _l("A file that is given for a contact")),
+        ("referral", _l("Clients and partners who recommend you")),
+    ]),
+]  # fmt: skip
 DAYS = 30
 
 
@@ -93,6 +117,14 @@ def _former_until(source):
     return parse_datetime(source.settings.get("old_secret_until") or "") if len(secrets_of(source)) > 1 else None
 
 
+def _kinds():
+    """(title, icon, [(adapter, name, what it is for)]); those that no group has stand at the end."""
+    names = dict(adapter_choices())
+    groups = [(title, sign, [(key, names.pop(key), hint) for key, hint in rows]) for title, sign, rows in KINDS]
+    rest = [(key, name, "") for key, name in names.items()]
+    return [*groups, (_("Others"), "bolt", rest)] if rest else groups
+
+
 def _guide(source):
     """The template that says what to paste where; "" where there is none of its own."""
     name = f"leads/capture/guides/{source.adapter}.html"
@@ -117,7 +149,7 @@ def edit(request, key=None):
     found = get_object_or_404(rows, key=key) if key else None
     adapter = request.GET.get("adapter", "")
     if request.method != "POST" and not found and adapter not in ADAPTERS:
-        return render(request, "leads/source_kinds.html", {"kinds": adapter_choices()})
+        return render(request, "leads/source_kinds.html", {"kinds": _kinds()})
     form = SourceForm(request.POST or None, request.FILES or None, instance=found, adapter=adapter)
     if request.method != "POST" or not form.is_valid():
         status = refusal(form) if request.method == "POST" else 200

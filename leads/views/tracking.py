@@ -15,6 +15,7 @@ from crm.core.proxies import client_address
 from leads.models import Message, MessageLink
 from leads.services import optouts, tracking
 from leads.services.letters import language_of
+from leads.views.capture import company
 
 GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 
@@ -60,7 +61,7 @@ def unsubscribe(request, token):
     """GET shows, POST acts."""
     message = Message.objects.select_related("lead").filter(token=token).exclude(kind=Message.Kind.NOTICE).first()
     if message is None:
-        raise Http404
+        return render(request, "leads/unsubscribe.html", {"unknown": True, "company": company()}, status=404)
     if request.method == "POST":
         _act(request, message)
         if request.POST.get("List-Unsubscribe") == "One-Click":
@@ -69,6 +70,7 @@ def unsubscribe(request, token):
         tracking.hit(message, "click", way_out=True, **_about(request))
     with translation.override(_language(request, message)):
         context = {"message": message, "out": optouts.is_opted_out(message.to), "acted": request.method == "POST"}
+        context["company"] = company()
         response = render(request, "leads/unsubscribe.html", context)
     response["Cache-Control"] = "no-store, private"
     return response

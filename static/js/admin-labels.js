@@ -13,6 +13,7 @@ const editedCells = () => {
   }
 };
 
+const PHONE = matchMedia("(max-width: 767px)");
 // On a phone a row is a card: its cells stand under the names of their columns, and the filter is folded above the list.
 const cards = () => {
   const heads = [...document.querySelectorAll("#result_list thead th")].map((head) => (head.querySelector(".text") ?? head).innerText.trim());
@@ -22,7 +23,7 @@ const cards = () => {
       cell.dataset.label = heads[place];
       cell.classList.toggle("cell-long", cell.innerText.length > 40);
     });
-  if (!matchMedia("(max-width: 767px)").matches) return;
+  if (!PHONE.matches) return;
   for (const part of document.querySelectorAll("#changelist-filter details"))
     part.open = !part.querySelector("li:first-child.selected") && Boolean(part.querySelector("li.selected"));
 };
@@ -106,4 +107,5 @@ const searched = () => {
 };
 
 const MENDS = [cards, zone, magnifier, answers, editedCells, tooltips, inlineHeads, inlineCells, moments, searches, windows, searched];
+PHONE.addEventListener("change", cards);
 addEventListener("load", () => setTimeout(() => MENDS.forEach((mend) => mend())));

@@ -127,7 +127,9 @@ def test_what_is_only_looked_at_is_said_by_words(desk):
     text = ConsentText.objects.first() or ConsentText.objects.create(text="Согласен")
     page = desk.get(reverse("admin:leads_consenttext_change", args=[text.pk])).content.decode()
     assert "Персональные данные" in page and "processing" not in page
-    sequence = Sequence.objects.create(name="Прогрев", condition=[{"field": "band", "op": "eq", "value": "cold"}])
+    sequence = Sequence.objects.create(
+        name="Прогрев", enrols_by_rule=True, condition=[{"field": "band", "op": "eq", "value": "cold"}]
+    )
     page = desk.get(reverse("admin:nurturing_sequence_change", args=[sequence.pk])).content.decode()
     assert "холодный" in page and "band" not in page
     deal = Deal.objects.first()

@@ -1,11 +1,14 @@
 import hashlib
 import secrets
+from urllib.parse import parse_qsl
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.db import models
+from django.utils.formats import number_format
+from django.utils.text import capfirst
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
 
 class Role(models.TextChoices):
@@ -173,9 +176,9 @@ class AuditEntry(models.Model):
         "export": _("rows were exported"),
         "import": _("a list was imported or taken back"),
         "person_erased": _("a client was erased"),
-        "receipt_forced": _("a refused receipt was made a lead"),
-        "receipt_replayed": _("a receipt was read again"),
-        "receipts_replayed": _("receipts were read again"),
+        "receipt_forced": _("a refused enquiry was made a lead"),
+        "receipt_replayed": _("an enquiry was read again"),
+        "receipts_replayed": _("enquiries were read again"),
         "referral_rewarded": _("a recommendation was rewarded"),
         "sequence_changed": _("a sequence was changed"),
         "template_changed": _("a template was changed"),
@@ -183,6 +186,25 @@ class AuditEntry(models.Model):
         "source_changed": _("a source was changed"),
         "source_secret_changed": _("the secret of a source was changed"),
         "webhook_set": _("a messenger was told where to send"),
+    }
+
+    FACTS = {  # names of details
+        "query": _("filter"),
+        "filters": _("filter"),
+        "format": _("file format"),
+        "form": _("file format"),
+        "rows": _("rows"),
+        "import": _("number of the import"),
+        "size": _("size, bytes"),
+        "started": _("started"),
+        "undone": _("taken back"),
+        "sets_going": _("rules and sequences act on it"),
+        "reason": _("reason"),
+        "count": _("enquiries"),
+        "leads": _("leads"),
+        "signs": _("phones and addresses deleted"),
+        "said": _("answer"),
+        "pk": _("number"),
     }
 
     at = models.DateTimeField(auto_now_add=True, db_index=True)
@@ -201,6 +223,23 @@ class AuditEntry(models.Model):
     @property
     def what(self):
         return str(self.ACTIONS.get(self.action, self.action))
+
+    @property
+    def facts(self):
+        """(name, value) of its details in the reader's words; what was asked for in an address as its parts."""
+        return [(capfirst(self.FACTS.get(name, name)), _in_words(name, value)) for name, value in self.details.items()]
+
+
+def _in_words(name, value):
+    if isinstance(value, bool):
+        return gettext("yes") if value else gettext("no")
+    if isinstance(value, int | float):
+        return number_format(value, force_grouping=True)
+    if name == "query":
+        value = dict(parse_qsl(value))
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_in_words(key, one)}" for key, one in value.items()) or "—"
+    return ", ".join(map(str, value)) if isinstance(value, list) else value or "—"
 
 
 class SavedView(models.Model):

@@ -1,6 +1,10 @@
+import re
+
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+
+PROGRAMMERS = re.compile(r"^(?:\w+\.)*[A-Z]\w*(?:Error|Exception|Warning|Timeout): ")
 
 
 class Job(models.Model):
@@ -79,8 +83,9 @@ class Job(models.Model):
 
     @property
     def why(self):
-        """The last line of the error: the one that says what happened."""
-        return self.error.strip().rpartition("\n")[2].strip()
+        """The last line of the error, the one that says what happened, without what the programmer calls it."""
+        line = self.error.strip().rpartition("\n")[2].strip()
+        return PROGRAMMERS.sub("", line) or line
 
 
 class Heartbeat(models.Model):

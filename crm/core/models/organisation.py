@@ -37,7 +37,7 @@ class Organisation(models.Model):
     )  # fmt: skip
     refused_days = models.PositiveSmallIntegerField(
         _("keep what was refused, days"), default=30, validators=[MinValueValidator(1), MaxValueValidator(3650)],
-        help_text=_("Then the body of a refused receipt is deleted; the receipt itself and why it was refused stay."),
+        help_text=_("Then the body of a refused enquiry is deleted; that it came and why it was refused stays."),
     )  # fmt: skip
     missed_call_minutes = models.PositiveIntegerField(_("task after an enquiry, minutes"), default=15)
 

@@ -25,7 +25,7 @@
   var root = host.attachShadow({ mode: "open" });
   var sheet = new CSSStyleSheet();
   sheet.replaceSync(
-    ":host{all:initial;position:fixed;inset:auto 16px 16px auto;z-index:2147483000;font:15px system-ui,sans-serif}" +
+    ":host{all:initial;display:flex;flex-direction:column;align-items:flex-end;position:fixed;inset:auto 16px 16px auto;z-index:2147483000;font:15px system-ui,sans-serif}" +
     "button{display:flex;gap:8px;align-items:center;padding:14px 18px;border:0;border-radius:28px;background:#4b45c6;color:#fff;font:inherit;cursor:pointer;box-shadow:0 4px 18px rgb(0 0 0/25%)}" +
     "button:focus-visible{outline:3px solid #adabff;outline-offset:2px}" +
     "iframe{display:block;width:min(380px,calc(100vw - 32px));height:min(560px,calc(100vh - 110px));margin-bottom:10px;border:0;border-radius:16px;box-shadow:0 8px 40px rgb(0 0 0/30%);background:#fff}" +
@@ -65,7 +65,7 @@
   button.addEventListener("click", toggle);
   addEventListener("message", function (event) {
     if (event.origin !== origin || !frame || event.source !== frame.contentWindow || !event.data) return;
-    if (event.data.crmChat === "close") toggle();
+    if (event.data.crmChat === "close") { toggle(); button.focus(); }
     if (event.data.crmChat === "token") keep(String(event.data.token).slice(0, 300));
     if (event.data.crmChat === "unread" && frame.hidden) {
       dot.textContent = String(event.data.count);

@@ -12,7 +12,7 @@ export function draw({ id, ours, text, at, by, file }, waiting = false) {
   const said = document.createElement("p");
   said.textContent = text;
   const when = document.createElement("time");
-  when.textContent = [by, new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })].filter(Boolean).join(" · ");
+  when.textContent = [by, new Date(at).toLocaleTimeString([], { hour: "numeric", minute: "2-digit" })].filter(Boolean).join(" · ");
   if (text) item.append(said);
   if (file) {
     const link = document.createElement("a");

@@ -36,7 +36,7 @@ async function send(body) {
 
 function presence(online) {
   document.body.toggleAttribute("data-online", online);
-  if (!online && told() && !known) contact.hidden = false; // nobody is here: we need something to answer to
+  if (!online && told() && !known) offer(); // nobody is here: we need something to answer to
 }
 
 write.addEventListener("submit", async (event) => {
@@ -64,10 +64,11 @@ write.elements.text.addEventListener("keydown", (event) => {
   }
 });
 
-leave.addEventListener("click", () => {
-  contact.hidden = !contact.hidden;
-  if (!contact.hidden) contact.elements.name.focus();
-});
+function offer() { // its form takes the place of the button, and what was said last stays in sight
+  [contact.hidden, leave.hidden] = [false, true];
+  document.getElementById("log").scrollTop = 1e6;
+}
+leave.addEventListener("click", () => { offer(); contact.elements.name.focus(); });
 contact.addEventListener("submit", async (event) => {
   event.preventDefault();
   complain("");
@@ -108,6 +109,9 @@ addEventListener("message", ({ source, data }) => {
   open = data.crmChat === "shown";
   if (open) { unread = 0; ask(); }
 });
+const close = document.getElementById("close"); // of the frame
+close.hidden = parent === window;
+close.onclick = () => parent.postMessage({ crmChat: "close" }, "*");
 document.addEventListener("visibilitychange", () => document.hidden || ask());
 recall(key, () => { known = true; ask(); });
 known = Boolean(told()); // who has been here before
