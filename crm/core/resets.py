@@ -34,7 +34,7 @@ def send(pk):
     uid = urlsafe_base64_encode(str(user.pk).encode())
     context = {"user": user, "uid": uid, "token": default_token_generator.make_token(user)}
     context |= {"protocol": public.scheme, "domain": public.netloc}
-    with override(user.language or settings.LANGUAGE_CODE):
+    with override(Organisation.get().language_for(user)):
         subject = " ".join(render_to_string("registration/password_reset_subject.txt", context).split())
         text = render_to_string("registration/password_reset_email.html", context)
     EmailMessage(subject, text, from_email=_sender(), to=[user.email]).send()

@@ -35,7 +35,10 @@ class LeadAdmin(CardAdmin):
     def get_fields(self, request, obj=None):
         """The phone and the budget as people write them."""
         said = {"phone": "number", "budget": "sum"}
-        return [said.get(name, name) for name in super().get_fields(request, obj)]
+        names = [
+            name for name in super().get_fields(request, obj) if name != "company_name"
+        ]  # beside the company itself
+        return [said.get(name, name) for name in names]
 
     @admin.display(description=Lead._meta.get_field("phone").verbose_name, ordering="phone")
     def number(self, lead):

@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from crm.core.models import Notice, Role, User
+from crm.core.models import Notice, Organisation, Role, User
 from crm.core.notices import notify
 from leads.models import Band, Interaction, Kind
 from leads.services.letters import notify_by_mail
@@ -47,7 +47,7 @@ def tell_hot(lead, turn=None):
 def _tell(person, lead, turn):
     url = reverse("leads:card", args=[lead.pk])
     notify(person, "hot", url=url, lead=lead.pk, name=str(lead), score=lead.score, turn=turn.pk)
-    with translation.override(person.language or settings.LANGUAGE_CODE):
+    with translation.override(Organisation.get().language_for(person)):
         subject = _("Hot lead: %(name)s") % {"name": lead}
         text = _("%(name)s has reached %(score)s points. The sooner you call, the better: %(url)s") % {
             "name": lead,

@@ -39,8 +39,8 @@ def language_of(lead, organisation=None):
     return (organisation or Organisation.get()).language
 
 
-def values_for(lead, *, by=None, organisation=None):
-    """What the variables of a template stand for, for this lead and the colleague who writes."""
+def values_for(lead, *, by=None, organisation=None, language=""):
+    """What the variables of a template stand for, for this lead and the colleague who writes; in the text's ``language``."""
     owner, organisation = by or lead.owner, organisation or Organisation.get()
     of_owner = {"owner": organisation.name}  # a parked lead is written to by the company
     if owner is not None:
@@ -53,7 +53,7 @@ def values_for(lead, *, by=None, organisation=None):
             "signature": owner.signature,
         }
     return of_owner | {
-        "introduction": _introduction(owner, language_of(lead, organisation)),
+        "introduction": _introduction(owner, language or language_of(lead, organisation)),
         "name": lead.name,
         "first_name": letters.first_name(lead.name),
         "company": lead.company_name,
@@ -65,7 +65,7 @@ def values_for(lead, *, by=None, organisation=None):
 
 
 def _introduction(owner, language):
-    """Who will answer the client, in the client's language; nobody is named before somebody has the lead."""
+    """Who will answer the client, in the language of the letter; nobody is named before somebody has the lead."""
     with translation.override(language):
         if owner is None:
             return _("A colleague will get in touch with you within working hours.")
@@ -75,7 +75,7 @@ def _introduction(owner, language):
 
 def render(template, lead, *, by=None):
     """(subject, text) of the template for this lead."""
-    values = values_for(lead, by=by)
+    values = values_for(lead, by=by, language=template.language)
     return letters.render(template.subject, values, one_line=True), letters.render(template.body, values)
 
 

@@ -2,6 +2,7 @@
 
 from functools import wraps
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.shortcuts import get_object_or_404, render
@@ -58,7 +59,11 @@ def edit(request, pk=None):
 @for_writers
 def preview(request):
     """The text being written, filled in for a real lead; nothing is kept."""
-    template = Template(subject=request.POST.get("subject", "")[:300], body=request.POST.get("body", ""))
+    language = request.POST.get("language")
+    language = language if language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
+    template = Template(
+        subject=request.POST.get("subject", "")[:300], body=request.POST.get("body", ""), language=language
+    )
     faults = letters.faults(template)
     lead = chosen_lead(request)
     subject, text = letters.render(template, lead) if lead and not faults else ("", "")
