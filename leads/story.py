@@ -392,7 +392,8 @@ def _task_set(entry, details, names):
 
 def _task_done(entry, details, names):
     why = TASK_ENDS.get(details.get("because"), "")
-    entry.head = f"{_('Task closed') if why else entry.head}: {details.get('title', '')}"
+    head = _("Task closed") if why else entry.head  # not inside the braces: strings there are not collected
+    entry.head = f"{head}: {details.get('title', '')}"
     entry.note = str(why)
 
 

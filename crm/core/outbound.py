@@ -378,7 +378,7 @@ def fetch(method, url, *, headers=None, params=None, json=None, data=None, timeo
         if len(found) > max_bytes:
             raise Unreachable(_("The answer is too large."))
         if got.length:  # read(n) does not mind that less came than was promised
-            raise Unreachable(f"{target.host}: {_('the answer was cut off')}")
+            raise Unreachable(_("%s: the answer was cut off") % target.host)
         return Answer(got.status, _lower(got), found)
 
 
@@ -405,6 +405,6 @@ def _pieces(target, response, max_bytes):
                 raise Unreachable(_("The answer is too large."))
             yield piece
         if response.length:
-            raise Unreachable(f"{target.host}: {_('the answer was cut off')}")
+            raise Unreachable(_("%s: the answer was cut off") % target.host)
     except (OSError, http.client.HTTPException) as error:
         raise _said(target, error) from None

@@ -2,6 +2,7 @@
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from crm.core.versions import Versioned
@@ -99,10 +100,11 @@ class SourceForm(Versioned, PlainSourceForm):
             self.fields["channel"].initial = getattr(self.module, "CHANNEL", None)
             if self.module.NEEDS_SECRET and not getattr(self.module, "GIVEN_SECRET", False):
                 self.fields["secret"].initial = new_secret()
-                said = self.fields["secret"].help_text
-                self.fields[
-                    "secret"
-                ].help_text = f"{said} {_('This one was made up for you; the page of the source shows it.')}"
+                said, made = (
+                    self.fields["secret"].help_text,
+                    _("This one was made up for you; the page of the source shows it."),
+                )
+                self.fields["secret"].help_text = format_lazy("{} {}", said, made)
 
     def _secret(self, said):
         """What the secret is to this provider; no field where there is none."""
