@@ -326,7 +326,7 @@ def understood(row):
     plain = [
         (title(name), ", ".join(map(str, v)) if isinstance(v, list) else _("yes") if v is True else v)
         for name, v in parsed.items()
-        if v not in ("", False, None) and (name, v) not in told
+        if v not in ("", False, None, []) and (isinstance(v, list) or (name, v) not in told)
     ]
     return [*signs, *plain, *custom.items(), *marks.items()]
 

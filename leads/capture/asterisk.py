@@ -28,8 +28,13 @@ MAX_ROWS = 1000
 SETTINGS = {
     "time_zone": calling.ZONE,
     "longest": Setting(gettext_lazy("Digits of the longest extension"), kind="number", default=5),
-    "folder": Setting(gettext_lazy("Folder of CDR files (*.csv) on this server"), help="/var/log/asterisk/cdr-csv"),
-    "base_url": Setting(gettext_lazy("Address of ARI"), kind="url", help="http://192.0.2.10:8088"),
+    "folder": Setting(
+        gettext_lazy("Folder of CDR files (*.csv) on this server"),
+        help=gettext_lazy("For example: /var/log/asterisk/cdr-csv"),
+    ),
+    "base_url": Setting(
+        gettext_lazy("Address of ARI"), kind="url", help=gettext_lazy("For example: http://192.0.2.10:8088")
+    ),
     "ari_user": Setting(gettext_lazy("User of ARI")),
     "ari_password": Setting(gettext_lazy("Password of ARI"), secret=True),
     "context": Setting(gettext_lazy("Context for outgoing calls"), default="from-internal"),

@@ -23,7 +23,9 @@ SECRET_HELP = gettext_lazy("The key for the signature, from the API connector of
 CHANNEL = "phone"
 API = "https://app.mango-office.ru/vpbx"
 SETTINGS = {
-    "api_key": Setting(gettext_lazy("Unique code of your PBX"), help="vpbx_api_key"),
+    "api_key": Setting(
+        gettext_lazy("Unique code of your PBX"), help=gettext_lazy("It is called vpbx_api_key in their account.")
+    ),
     "base_url": calling.base_setting(API),
     "line": Setting(gettext_lazy("Line for outgoing calls"), help=gettext_lazy("Empty: the employee's own.")),
     **calling.COMMON,

@@ -125,7 +125,6 @@ def test_text_becomes_html_with_nothing_of_its_own(db):
 
 
 def test_nobody_is_named_before_somebody_has_the_lead(rep):
-    template = Template(subject="", body="{{ introduction }}")
     for lead, words in (
         (
             LeadFactory(owner=rep, language="en"),
@@ -133,6 +132,7 @@ def test_nobody_is_named_before_somebody_has_the_lead(rep):
         ),
         (LeadFactory(owner=None, language="ru"), "Наш менеджер свяжется с вами в рабочее время."),
     ):
+        template = Template(subject="", body="{{ introduction }}", language=lead.language)
         assert letters.render(template, lead)[1] == words
 
 

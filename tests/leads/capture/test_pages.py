@@ -112,6 +112,13 @@ def test_a_receipt_shows_its_body_escaped_and_why_it_is_no_lead(receipts, signed
     assert "no phone, email or messenger to answer to" in html
 
 
+def test_an_enquiry_with_several_values_in_one_field_is_shown(receipts, signed_in, admin):
+    row = receipts[0]
+    Submission.objects.filter(pk=row.pk).update(parsed=row.parsed | {"tags": ["vip", "кровля"]})
+    for page in (f"/receipts/{row.pk}/", f"/admin/leads/submission/{row.pk}/change/"):
+        assert "vip, кровля" in signed_in(admin).get(page).content.decode()
+
+
 def test_not_spam_makes_a_lead_and_twice_changes_nothing(source, client, signed_in, admin, rep, judged):
     client.post("/f/site/", {"phone": "89990000001"})  # no token
     judged()
