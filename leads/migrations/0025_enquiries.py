@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("leads", "0023_bulk_left"),
+        ("leads", "0024_infected"),
     ]
 
     operations = [
