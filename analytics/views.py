@@ -30,6 +30,7 @@ REPORTS = {  # key → (name, what makes the table, default period, parameters t
 }
 MONEY_CHARTS = {"pipeline", "forecast"}
 CHARTED = {"funnel": 1, "sources": 1, "leads": 1, "pipeline": 2, "forecast": 3}  # the column that the bars show
+BY_TIME = {"leads", "forecast"}  # a line for each day or month: where all are 0 there is nothing to read
 PAGE = 100  # rows behind a number, at once
 AT_MOST = 40  # bars of a chart
 LEADING, WON_SUM = 10, 7  # how many leaders are shown, and by which column of the managers
@@ -107,7 +108,8 @@ def report(request, key):
         "leaders": _leaders(table) if key == "managers" else [],
         "query": urlencode(form.query | ({"sort": table.order} if table.order else {})),
     }
-    context["chart_is_money"] = key in MONEY_CHARTS
+    nothing = key in BY_TIME and not any(cell.value for row in table.rows for cell in row[1:])
+    context |= {"chart_is_money": key in MONEY_CHARTS, "nothing": nothing}
     return render(request, "analytics/report.html", context)
 
 
