@@ -52,6 +52,7 @@ class Told:
         plurals = {str(m._meta.verbose_name): m._meta.verbose_name_plural for m in self.admin_site._registry}
         named = [str(plurals.get(str(one), one)) for one in lacking]
         lacking = [f"{capfirst(name)}: {num(sizes[name])}" if name in sizes else capfirst(name) for name in named]
+        lacking = [] if protected else lacking  # they are named below
         more = len(protected) - NAMED
         return found, counts, lacking, [*protected[:NAMED], *([_("and %s more") % num(more)] if more > 0 else [])]
 
