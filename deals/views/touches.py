@@ -97,7 +97,7 @@ def letter(request, pk):
         kind, facts = Message.Kind.LETTER, form.cleaned_data
         letters.write(lead, kind=kind, by=request.user, deal=deal.pk, **facts)
         return answers.done(request, address(deal), _("The email is on its way."), **CHANGED)
-    context = {"form": form, "lead": lead, "action": reverse("deals:letter_new", args=[deal.pk])}
+    context = {"form": form, "lead": lead, "deal": deal, "action": reverse("deals:letter_new", args=[deal.pk])}
     context["opted_out"] = bool(lead.email) and optouts.is_opted_out(lead.email)
     return answers.dialog(request, "leads/letter_new.html", context, invalid=request.method == "POST")
 
