@@ -324,11 +324,16 @@ def understood(row):
     told = {(sign["kind"], sign["value"]) for sign in identities}
     marks, custom = parsed.pop("marks", {}), parsed.pop("custom", {})
     plain = [
-        (title(name), ", ".join(map(str, v)) if isinstance(v, list) else _("yes") if v is True else v)
+        (title(name), ", ".join(map(_one, v)) if isinstance(v, list) else _("yes") if v is True else v)
         for name, v in parsed.items()
         if v not in ("", False, None, []) and (isinstance(v, list) or (name, v) not in told)
     ]
     return [*signs, *plain, *custom.items(), *marks.items()]
+
+
+def _one(value):
+    """One of several values; of a message of a talk, what it says."""
+    return str(value.get("text") or value.get("kind", "—")) if isinstance(value, dict) else str(value)
 
 
 def _sign(sign):
@@ -337,7 +342,9 @@ def _sign(sign):
 
 def title(name):
     """What people call a field or a sign of identity; a name of the sender's own stays as it is."""
-    return capfirst(str({"consent": _("consent"), **dict(Identity.Kind.choices), **LABELS}.get(name, name)))
+    return capfirst(
+        str({"consent": _("consent"), "events": _("messages"), **dict(Identity.Kind.choices), **LABELS}.get(name, name))
+    )
 
 
 def _label(name):
