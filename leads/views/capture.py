@@ -123,7 +123,7 @@ def _receipt(submission):
 
 def _refused(request, source, answer):
     if "text/html" in request.headers.get("Accept", "") and not _wants_json(request):
-        context = {"source": source, "answer": answer}
+        context = {"source": source, "answer": answer, "company": company()}
         response = render(request, "leads/capture/refused.html", context, status=answer.status)
     else:
         receipt_id = {"receipt": str(answer.submission.receipt)} if answer.submission else {}
