@@ -2,6 +2,7 @@
 
 from django import forms
 from django.contrib import admin
+from django.db.models import Max
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.text import capfirst
@@ -71,6 +72,11 @@ class ConsentTextAdmin(SettingsAdmin):
 
     def get_readonly_fields(self, request, obj=None):
         return ["meant_for"] if obj else []
+
+    def get_changeform_initial_data(self, request):
+        """The version after the last one."""
+        last = ConsentText.objects.aggregate(last=Max("version"))["last"] or 0
+        return {"version": last + 1} | super().get_changeform_initial_data(request)
 
     @admin.display(description=_("purpose"))
     def meant_for(self, text):
