@@ -49,7 +49,7 @@ class Step(models.Model):
         ]
 
     def __str__(self):
-        return f"{self.position}. {self.get_kind_display()}"
+        return f"{self.sequence}, {self.position}. {self.get_kind_display()}"
 
 
 class Enrolment(models.Model):

@@ -6,7 +6,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from crm.core.admin_base import ReadOnlyAdmin
-from crm.core.templatetags.ui import money, phone
+from crm.core.templatetags.ui import money, shown_phone
 from leads.models import Company, Lead, Person, Task
 
 
@@ -42,7 +42,7 @@ class LeadAdmin(CardAdmin):
 
     @admin.display(description=Lead._meta.get_field("phone").verbose_name, ordering="phone")
     def number(self, lead):
-        return phone(lead.phone) or "—"
+        return shown_phone(lead.phone) or "—"
 
     @admin.display(description=Lead._meta.get_field("budget").verbose_name, ordering="budget")
     def sum(self, lead):
