@@ -128,7 +128,8 @@ def test_the_two_cards_are_told_in_the_readers_words(pair, rep):
         told = {choice.label: choice.shown for choice in found if choice.differs and not choice.of_lead}
         of_lead = {choice.label: choice.shown for choice in found if choice.differs and choice.of_lead}
     assert told == {
-        "Имя": ["Анна Смирнова", "Аня"], "Компания": [company, None], "Пол": ["женский", ""], "Ответственный": [rep, None],
+        "Имя": ["Анна Смирнова", "Аня"], "Компания": [company, None], "Пол": ["женский", ""],
+        "Ответственный за клиента": [rep, None],
     }  # fmt: skip
     assert of_lead["Телефон"] == [
         "+7\N{NO-BREAK SPACE}916\N{NO-BREAK SPACE}000-00-01",
