@@ -26,7 +26,7 @@ class CardAdmin(ReadOnlyAdmin):
 @admin.register(Lead)
 class LeadAdmin(CardAdmin):
     card_name = "leads:card"
-    list_display = ["__str__", "card", "number", "email", "stage", "status", "owner", "score", "created_at"]
+    list_display = ["__str__", "card", "number", "stage", "status", "owner", "score", "created_at"]
     list_filter = ["status", "band"]
     list_select_related = ["stage", "owner"]
     search_fields = ["search__contains"]
