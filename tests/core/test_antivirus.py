@@ -97,7 +97,10 @@ def test_a_clients_file_with_a_virus_is_not_kept_and_the_card_says_so(client, sc
     assert not [f for f in tmp_path.rglob("*") if f.is_file()]
     client.force_login(rep)
     page = client.get(reverse("leads:talk", args=[talk.lead_id])).content.decode()
-    assert f"carries a virus, was not kept ({scanners.NAME})" in page and reverse("leads:talk_file", args=[row.pk]) not in page
+    assert (
+        f"carries a virus, was not kept ({scanners.NAME})" in page
+        and reverse("leads:talk_file", args=[row.pk]) not in page
+    )
     assert client.get(reverse("leads:talk_file", args=[row.pk])).status_code == 404
 
 
