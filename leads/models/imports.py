@@ -83,6 +83,11 @@ class Import(models.Model):
         """Rows of the file where a dry run has counted them, else 0."""
         return self.forecast.get("rows", 0)
 
+    @property
+    def was_begun(self):
+        """Whether its counts say anything yet."""
+        return self.state not in {self.State.READY, self.State.CHECKING, self.State.CHECKED}
+
 
 class ImportRow(models.Model):
     """What became of one row of a list.

@@ -34,6 +34,18 @@ def test_the_highest_score_stands_first_and_closed_leads_nowhere(signed_in, rep)
     assert re.findall(r'<span class="count">(\d+)</span>', html)[:3] == ["3", "0", "0"]
 
 
+def test_a_board_without_cards_says_what_to_do(signed_in, rep, marketer, funnels):
+    client, hint = signed_in(rep), "There are no open leads yet."
+    bare = client.get("/leads/board/").text
+    assert hint in bare and 'href="/leads/new/"' in bare.split(hint)[1][:300]
+    assert 'href="/leads/new/"' not in signed_in(marketer).get("/leads/board/").text
+    client = signed_in(rep)
+    LeadFactory(owner=rep, name="Иван")
+    assert hint not in client.get("/leads/board/").text
+    filtered = client.get("/leads/board/?band=hot").text
+    assert hint not in filtered and "No lead matches these filters" in filtered
+
+
 def test_own_team_pool_and_all_are_shown_to_whom_they_belong(
     signed_in, rep, colleague, head, outsider, admin, marketer
 ):

@@ -70,6 +70,8 @@ class BoardPages:
             "filter": found,
             "problems": problems,
             "columns": columns,
+            "is_bare": columns and not any(column.total.count for column in columns),
+            "is_filtered": any(value for name, value in request.GET.items() if name != "pipeline"),
         }
         context["keep"] = {"pipeline": chosen} if chosen else {}
         status = (422 if request.htmx else 400) if problems else 200
