@@ -11,7 +11,7 @@ const ask = (question, yes, danger = false) => {
   if (danger) no.focus();
 };
 
-document.addEventListener("ask", ({ detail }) => ask(detail.question, detail.yes));
+document.addEventListener("ask", ({ detail }) => ask(detail.question, detail.yes, detail.danger));
 
 document.addEventListener("htmx:confirm", (event) => {
   if (!event.detail.question) return;

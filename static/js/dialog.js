@@ -15,7 +15,7 @@ const close = () => {
   dialog.close();
 };
 
-const leave = () => (dirty ? ask(text("discard"), close) : close());
+const leave = () => (dirty ? ask(text("discard"), close, true) : close());
 
 document.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-dialog]");

@@ -8,5 +8,5 @@ export const csrfToken = () => document.cookie.match(/(?:^|; )(?:__Host-)?crm_cs
 export const toast = (message, level = "info", href = "") =>
   document.body.dispatchEvent(new CustomEvent("toast", { bubbles: true, detail: { text: message, level, href } }));
 
-export const ask = (question, yes) =>
-  document.body.dispatchEvent(new CustomEvent("ask", { bubbles: true, detail: { question, yes } }));
+export const ask = (question, yes, danger = false) =>
+  document.body.dispatchEvent(new CustomEvent("ask", { bubbles: true, detail: { question, yes, danger } }));
