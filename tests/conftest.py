@@ -8,6 +8,12 @@ import time
 
 import pytest
 from django.db import connection
+from hypothesis import HealthCheck
+from hypothesis import settings as properties
+
+# A busy machine makes no property untrue: nothing of a test is timed.
+properties.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+properties.load_profile("untimed")
 
 pytest_plugins = [name for name in ("tests.characters",) if importlib.util.find_spec(name)]
 
