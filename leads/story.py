@@ -87,6 +87,7 @@ MOVES = {
     StageMove.Kind.RETURNED: gettext_lazy("back"),
 }
 MESSAGE_TONES = {"sent": "success", "failed": "danger", "unsure": "warning", "skipped": "warning"}
+SIGNS = dict(Identity.Kind.choices)
 LABELS = {field.name: field.verbose_name for model in (Person, Lead) for field in model._meta.concrete_fields}
 LABELS |= {
     "name": pgettext_lazy("person", "name"),
@@ -341,15 +342,9 @@ def _sign(sign):
 
 
 def title(name):
-    """What people call a field or a sign of identity; a name of the sender's own stays as it is."""
-    return capfirst(
-        str({"consent": _("consent"), "events": _("messages"), **dict(Identity.Kind.choices), **LABELS}.get(name, name))
-    )
-
-
-def _label(name):
-    """A field's name; what only the sender calls so (utm_source) stays as it came."""
-    return capfirst(str(LABELS[name])) if name in LABELS else str(name)
+    """What people call a field or a sign of identity; what only the sender calls so (utm_source) stays as it came."""
+    known = LABELS.get(name) or {"consent": _("consent"), "events": _("messages"), **SIGNS}.get(name)
+    return capfirst(str(known)) if known else str(name)
 
 
 def said(name, value):
@@ -381,7 +376,7 @@ def _edited(entry, details, names):
     fields = details.get("fields")
     for name, pair in fields.items() if isinstance(fields, dict) else ():
         before, after = pair if isinstance(pair, list) and len(pair) == 2 else ("", pair)
-        entry.changes.append((_label(name), said(name, before), said(name, after)))
+        entry.changes.append((title(name), said(name, before), said(name, after)))
 
 
 def _tagged(entry, details, names):
@@ -471,13 +466,13 @@ def _plain(values):
         if isinstance(value, dict):
             pairs += _plain(value)
         elif value not in (None, "", []):
-            pairs.append((_label(name), phone(value) if name == "phone" else str(value)[:1000]))
+            pairs.append((title(name), phone(value) if name == "phone" else str(value)[:1000]))
     return pairs
 
 
 def _joined(values):
     items = values.items() if isinstance(values, dict) else values
-    words = [f"{_label(i[0])}: {i[1]}" if isinstance(i, tuple) else str(i) for i in items]
+    words = [f"{title(i[0])}: {i[1]}" if isinstance(i, tuple) else str(i) for i in items]
     return "; ".join(words)[:1000]
 
 

@@ -122,11 +122,8 @@ def of_path(path):
     if mark := _mark(around[-1], last):
         return mark
     known, whole = meaning(last), meaning(around[-1])
-    if (
-        part := known
-        if whole and (known == whole or (whole == "name" and known in _OF_NAMES))
-        else _PARTS.get((whole, last))
-    ):
+    agree = whole and (known == whole or (whole == "name" and known in _OF_NAMES))
+    if part := known if agree else _PARTS.get((whole, last)):
         known = part
         around.pop()
     return known if all(part in CONTAINERS for part in around) else None
