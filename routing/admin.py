@@ -73,7 +73,10 @@ class DebtAdmin(ReadOnlyAdmin):
 
 @admin.register(DebtEntry)
 class DebtEntryAdmin(ReadOnlyAdmin):
-    about = gettext_lazy("Each lead that was handed out, and what it changed for everybody who could have had it.")
+    about = gettext_lazy(
+        "Each lead that was handed out, and what it changed for everybody who could have had it. "
+        "Leads of a list are counted together, at the last of them."
+    )
     fields = ["at", "rule", "user", "change", "handed"]
     list_display = ["at", "rule", "user", "change", "handed"]
     list_select_related = ["rule", "user", "assignment__lead", "assignment__to_owner"]
@@ -87,4 +90,7 @@ class DebtEntryAdmin(ReadOnlyAdmin):
     def handed(self, row):
         """The lead, and to whom it went."""
         lead, owner = row.assignment.lead, row.assignment.to_owner or "—"
-        return format_html('<a href="{}">{}</a> → {}', reverse("leads:card", args=[lead.pk]), lead, owner)
+        went = format_html('<a href="{}">{}</a> → {}', reverse("leads:card", args=[lead.pk]), lead, owner)
+        got_it = row.user_id == row.assignment.to_owner_id
+        of_one = row.delta <= 0 if got_it else row.delta >= 0  # one lead gives to all and takes from who got it
+        return went if of_one else format_html("{} · {}", went, _("with other leads of a list"))

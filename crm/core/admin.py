@@ -14,6 +14,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.text import Truncator
 from django.utils.translation import get_language, gettext_lazy, ngettext, pgettext_lazy
 from django.utils.translation import gettext as _
@@ -44,6 +45,14 @@ from crm.core.templatetags.ui import SYMBOLS
 from crm.core.zones import ZONES
 
 JOB_STATES = {True: pgettext_lazy("job", "given up"), False: pgettext_lazy("job", "to be done")}
+JOB_PAGES = {  # where one sees what a job is about
+    "leads.judge": "leads:receipt", "leads.expire_opt_in": "leads:receipt", "leads.material_taken": "leads:receipt",
+    "leads.deliver": "leads:message", "leads.judge_hits": "leads:message", "leads.bulk": "leads:bulk_run",
+    "crm.import": "leads:import", "crm.try_import": "leads:import", "crm.undo_import": "leads:import",
+    "crm.welcome": "leads:import", "core.reset_letter": "admin:core_user_change",
+    "leads.poll_mailbox": "admin:leads_source_change", "leads.cdr_folder": "admin:leads_source_change",
+    "nurturing.advance": "admin:nurturing_enrolment_change", "scoring.rescore_all": "admin:scoring_rescoring_change",
+}  # fmt: skip
 WHY = 120  # characters of what happened to a job, in the list of them
 admin.site.unregister(Group)  # rights follow the role
 admin.site.index_title = gettext_lazy("CRM settings")
@@ -281,7 +290,9 @@ class JobAdmin(ReadOnlyAdmin):
     list_display = ["title", "state", "why", "due_at", "attempts", "crashes", "waits_in"]
     list_filter = [JobState, JobQueue, JobKind]
     search_fields = ["=ref"]
-    fields = ["title", "state", "ref", "waits_in", "due_at", "attempts", "crashes", "error", "created_at"]
+    fields = [
+        "title", "state", "subject", "outcome", "waits_in", "due_at", "attempts", "crashes", "created_at", "technical",
+    ]  # fmt: skip
     actions = ["replay"]
 
     @admin.display(description=gettext_lazy("to do"), ordering="task")
@@ -295,6 +306,30 @@ class JobAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("what happened"))
     def why(self, job):
         return Truncator(job.why).chars(WHY)
+
+    @admin.display(description=COLUMNS["ref"])
+    def subject(self, job):
+        """The number of what it is about, with a link where that has a page."""
+        page = JOB_PAGES.get(job.task)
+        if not (job.about and page):
+            return job.about or "—"
+        return format_html('<a href="{}">{}</a>', reverse(page, args=[job.number]), job.about)
+
+    @admin.display(description=gettext_lazy("what happened"))
+    def outcome(self, job):
+        if not job.dead:
+            return _("It failed and is tried again by itself.") if job.error else "—"
+        said = _(
+            "It failed %s times and is not tried any more. When the cause is mended, choose “Run again” in the list."
+        )
+        return said % (job.attempts + job.crashes)
+
+    @admin.display(description=gettext_lazy("technical detail"))
+    def technical(self, job):
+        if not job.error:
+            return "—"
+        told = '<details><summary>{}</summary><pre class="long-word">{}</pre></details>'
+        return format_html(told, Truncator(job.why).chars(WHY), job.error)
 
     @admin.display(description=COLUMNS["queue"], ordering="queue")
     def waits_in(self, job):

@@ -45,6 +45,20 @@ class Told:
             field.widget.can_delete_related = False
         return field
 
+    def mark(self):
+        """What the mark is called by which a row is switched off instead of deleted; "" where there is none."""
+        fields = {field.name: field for field in self.model._meta.fields}
+        return capfirst(fields["is_active"].verbose_name) if "is_active" in fields else ""
+
+    def delete_view(self, request, object_id, extra_context=None):
+        return super().delete_view(request, object_id, {"mark": self.mark(), **(extra_context or {})})
+
+    def response_action(self, request, queryset):
+        response = super().response_action(request, queryset)
+        if getattr(response, "context_data", None):  # the page that asks before several are deleted
+            response.context_data["mark"] = self.mark()
+        return response
+
     def get_deleted_objects(self, objs, request):
         """What stands in the way of a deletion is counted and named: the stock page says of what kind it is."""
         found, counts, lacking, protected = super().get_deleted_objects(objs, request)

@@ -23,7 +23,7 @@ WORDING = {
     "import": gettext_noop("The import of %(name)s is finished"),
     "import_undone": gettext_noop("The import of %(name)s is undone"),
     "bulk": gettext_noop("Bulk action: %(done)s done, %(refused)s refused"),
-    "source_silent": gettext_noop("%(name)s has fallen silent: nothing has come for far longer than usual"),
+    "source_silent": gettext_noop("“%(name)s” has fallen silent: nothing has come for far longer than usual"),
     "receipt_error": gettext_noop("An enquiry of %(name)s could not be processed: read it again"),
     "form_surge": gettext_noop(
         "%(name)s: more at once than usual; what came on top is kept among spam: look and take it"

@@ -22,7 +22,11 @@ urlpatterns = [
     path("preferences/", account.preferences, name="preferences"),
     path("preferences/theme/", account.theme, name="theme"),
     path("preferences/language/", account.language, name="language"),
-    path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path(
+        "login/",
+        auth.LoginView.as_view(redirect_authenticated_user=True, authentication_form=account.SignInForm),
+        name="login",
+    ),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
     path(
         "password/",

@@ -24,7 +24,7 @@ TYPES = {
 }
 # What an answer is on the card; "" is a field of the form's own, kept under its question.
 FIELDS = {
-    "": _("a question of its own"),
+    "": _("own question"),
     "name": _("Your name"),
     "phone": _("Phone"),
     "email": _("Email"),

@@ -80,7 +80,8 @@ SETTINGS = {
     "test_when": Setting(_("It is a test when"), help=_("path = value, for example: is_test = true")),
     "rest": Setting(
         _("Fields that are not mapped"), kind="choice",
-        choices=(("", _("take those we know by name, keep the others with the card")), ("ignore", _("leave out"))),
+        help=_("Known by name: what we know by its name is taken, the rest is kept with the card."),
+        choices=(("", _("known by name, rest kept")), ("ignore", _("leave out"))),
     ),
     "each": EACH,
 }  # fmt: skip

@@ -18,7 +18,7 @@ PER_MINUTE = 300  # posts to one form from everywhere: more at once are robots w
 SURGE = {
     "form_per_minute": Setting(
         _("Forms a minute"), kind="number", default=PER_MINUTE,
-        help=_("Of more, from whatever addresses, the rest is kept as spam until somebody has looked; nothing is lost."),
+        help=_("When more come in a minute, from any addresses, the rest waits as spam until somebody looks; nothing is lost."),
     ),
 }  # fmt: skip
 

@@ -40,6 +40,15 @@ class HostedForm(forms.Form):
                 )
         self.fields[traps.TOKEN] = forms.CharField(widget=forms.HiddenInput, required=False, initial=token)
 
+    def ways(self):
+        """The questions whose answers let us answer."""
+        return [item for item in self.items if item.type in CHECKS or item.name == "telegram"]
+
+    def either(self):
+        """What to call the questions of which one must be answered, where none of them must be by itself."""
+        ways = self.ways()
+        return [] if any(item.required for item in ways) else [item.label for item in ways]
+
     def visible(self):
         """Fields that a person fills in, the consent last and apart."""
         return [field for field in self.visible_fields() if field.name != "consent"]
@@ -49,7 +58,7 @@ class HostedForm(forms.Form):
         for item in self.items:
             if item.type in CHECKS and data.get(item.name) and item.name not in self.errors:
                 self._check(item, data[item.name].strip())
-        ways = [item.name for item in self.items if item.type in CHECKS or item.name == "telegram"]
+        ways = [item.name for item in self.ways()]
         if ways and not any(data.get(name) for name in ways) and not set(ways) & set(self.errors):
             self.add_error(ways[0], _("Leave a phone or an email, so that we can answer."))
         return data

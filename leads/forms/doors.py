@@ -61,10 +61,21 @@ QuestionForms = forms.formset_factory(
 
 
 class TextsForm(forms.Form):
-    headline = forms.CharField(label=_("Heading of the page"), max_length=200, required=False)
-    button = forms.CharField(label=_("Button"), max_length=60, required=False)
+    headline = forms.CharField(
+        label=_("Heading of the page"),
+        max_length=200,
+        required=False,
+        help_text=_("Empty: what we usually write there."),
+    )
+    button = forms.CharField(
+        label=_("Button"), max_length=60, required=False, help_text=_("Empty: what we usually write there.")
+    )
     thanks = forms.CharField(
-        label=_("Thank-you text"), max_length=2000, required=False, widget=forms.Textarea({"rows": 2})
+        label=_("Thank-you text"),
+        max_length=2000,
+        required=False,
+        widget=forms.Textarea({"rows": 2}),
+        help_text=_("Empty: what we usually write there."),
     )
 
 

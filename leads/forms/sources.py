@@ -63,7 +63,10 @@ class SourceForm(Versioned, PlainSourceForm):
     )  # fmt: skip
     mapping = forms.CharField(
         label=_("Names of fields"), required=False, widget=forms.Textarea({"rows": 4, "class": "mono"}),
-        help_text=_("One per line: “their name = our field”, for example: payment[orderid] = external_id"),
+        help_text=_(
+            "One per line: “their name = our field”, for example: payment[orderid] = external_id. "
+            "What our fields are called stands below."
+        ),
     )  # fmt: skip
 
     def __init__(self, *args, adapter="", **kwargs):

@@ -79,7 +79,11 @@ class Source(models.Model):
     adapter = models.CharField(_("adapter"), max_length=20)
     channel = models.CharField(_("channel"), max_length=10, choices=Channel, default=Channel.SITE)
     origin = models.ForeignKey(
-        Origin, models.PROTECT, null=True, blank=True, help_text=_("Where the enquiry itself does not say.")
+        Origin,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        help_text=_("What it counts as in reports where the enquiry names no source."),
     )
     secret = models.CharField(_("secret"), max_length=120, blank=True)
     settings = models.JSONField(_("settings"), default=dict, blank=True)
@@ -137,14 +141,14 @@ class Submission(models.Model):
         FLOOD = "flood", _("too many from one place")
         SURGE = "surge", _("more at once than the form is used to")
         FAILED = "failed", _("processing failed five times")
-        OWN = "own", _("written or called by ourselves")
+        OWN = "own", _("we wrote or called ourselves")
         INTERNAL = "internal", _("a call between colleagues")
         AUTO_REPLY = "auto_reply", _("an automatic reply")
         BOUNCE = "bounce", _("a bounced email")
         COMPLAINT = "complaint", _("a spam complaint")
         MAILING_LIST = "mailing_list", _("a mailing list")
         CALENDAR = "calendar", _("an answer to an invitation")
-        UNKNOWN_THREAD = "unknown_thread", _("about something that we do not know")
+        UNKNOWN_THREAD = "unknown_thread", _("about a conversation that we do not know")
         UNCONFIRMED = "unconfirmed", _("the address was never confirmed")
         ERASED = "erased", _("the person was deleted and is not made again")
         SAME = "same", _("sent before")
@@ -212,7 +216,8 @@ class Touch(models.Model):
     marks = models.JSONField(default=dict)  # utm_*, gclid, yclid, fbclid, referrer, landing: as received
 
     class Meta:
+        verbose_name, verbose_name_plural = _("touch"), _("touches")
         indexes = [models.Index(fields=["lead", "at"], name="leads_touch_lead")]
 
     def __str__(self):
-        return f"{self.lead_id} {self.origin}"
+        return f"{self.origin or '—'}, {gettext('lead')} {numbered(self.lead_id)}"

@@ -4,6 +4,7 @@ import hashlib
 
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
+from django.utils.translation import override
 
 from crm.core.jobs import enqueue_many
 from crm.core.models import AuditEntry, Job, Organisation
@@ -64,11 +65,22 @@ def judge(pk, *, force=False, fresh=False):
         enqueue_many(TASK, [other.pk for other in parts.found_later(submission)])
         parsed = read(submission, fresh=fresh)
     except Refused as refused:
-        return _settle(submission, state=State.REJECTED, reason=refused.reason, detail=refused.detail)
+        detail = _told_to_us(submission, refused, fresh)
+        return _settle(submission, state=State.REJECTED, reason=refused.reason, detail=detail)
     try:
         return _decided(submission, parsed, force)
     except Erased:
         return _settle(submission, state=State.REJECTED, reason=Reason.ERASED)  # and nothing of what it says is kept
+
+
+def _told_to_us(submission, refused, fresh):
+    """Why it is refused, in the company's language: it is kept, and colleagues read it."""
+    with override(Organisation.get().language):
+        try:
+            read(submission, fresh=fresh)
+        except Refused as said:
+            return str(said.detail)
+    return str(refused.detail)
 
 
 def _found(parsed):

@@ -10,9 +10,11 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
+from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
 from crm.core.jobs import enqueue_many, save_with_job
+from crm.core.models import Organisation
 from crm.core.recent import recent
 from leads.capture import ADAPTERS, limits, several
 from leads.capture.base import JSON, Body, Refused, clean
@@ -80,9 +82,11 @@ def receive(source, envelope, *, key=None, key_optional=False):
     """
     hosted = envelope.path.startswith(HOSTED)
     if seconds := _flooded(source, envelope, hosted):
-        return Answer(429, reason="flood", detail=_("Too many posts; try again later."), retry_after=seconds)
+        return Answer(
+            429, reason="flood", detail=_("Too many messages at once; try again in a minute."), retry_after=seconds
+        )
     try:
-        checked = check(source, envelope)
+        checked = _checked(source, envelope)
     except Refused as refused:
         return _refuse(source, envelope, refused)
     if hosted and _surged(source):
@@ -95,6 +99,15 @@ def receive(source, envelope, *, key=None, key_optional=False):
     if key is None:
         return _taken(source, envelope, checked)
     return _once(source, envelope, checked, key, key_optional)
+
+
+def _checked(source, envelope):
+    """``check``; why some of several enquiries are refused is kept, so it is said in the company's language."""
+    checked = check(source, envelope)
+    if not any(checked.parts.values()) or get_language() == (ours := Organisation.get().language):
+        return checked
+    with override(ours):
+        return check(source, envelope)
 
 
 def _flooded(source, envelope, hosted):
@@ -197,6 +210,19 @@ def _row(source, envelope, **more):
     )  # fmt: skip
 
 
+def _told_to_us(source, envelope, refused):
+    """The refusal as the company's language has it: colleagues read it for long, whatever the sender's language was."""
+    language = Organisation.get().language
+    if get_language() == language:
+        return _values(refused)
+    with override(language):
+        try:
+            check(source, envelope)
+        except Refused as said:
+            return _values(said)
+        return _values(refused)
+
+
 def _values(refused):
     detail = clean(str(refused.detail))[:500]
     return {"state": Submission.State.REJECTED, "reason": refused.reason, "detail": detail}
@@ -204,7 +230,7 @@ def _values(refused):
 
 def _refuse(source, envelope, refused):
     """Keep what was refused too: every receipt counts and says why."""
-    row = _row(source, envelope, **_values(refused))
+    row = _row(source, envelope, **_told_to_us(source, envelope, refused))
     row.save(force_insert=True)
     return Answer(refused.status, row, refused.reason, str(refused.detail))
 

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from crm.core import outbound
 from crm.core.models import AuditEntry
@@ -34,6 +35,16 @@ HIDDEN = {
     "constants",
     "file",
 }  # shown elsewhere, or not
+LABELS = {  # of what every source may have
+    "origins": gettext_lazy("Sites that may post"),
+    "redirect": gettext_lazy("After sending, go to"),
+    "answer": gettext_lazy("Answer to forms"),
+    "per_minute": gettext_lazy("Enquiries a minute, at most"),
+    "visits_per_minute": gettext_lazy("Page views a minute, at most"),
+    "form_per_minute": gettext_lazy("Forms a minute"),
+    "max_body": gettext_lazy("Size of an enquiry, bytes at most"),
+    "max_field": gettext_lazy("Length of a field, characters at most"),
+}
 NUMBERS = {  # setting → (least, most)
     "per_minute": (1, 10_000_000),
     "visits_per_minute": (1, 10_000_000),
@@ -151,9 +162,11 @@ def facts_of(source):
             value = _("yes") if value else _("no")
         elif isinstance(value, int) and value > PORTS:
             value = number_format(value, force_grouping=True)
+        elif isinstance(value, list) and all(isinstance(one, str) for one in value):
+            value = ", ".join(value)
         elif isinstance(value, dict | list):
             value = json.dumps(value, ensure_ascii=False, indent=1)
-        shown.append((setting.label if setting else name, value))
+        shown.append((setting.label if setting else LABELS.get(name, name), value))
     return shown
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
@@ -22,9 +23,10 @@ from leads.capture.opt_in import wants_confirmation
 from leads.capture.senders import origin_allowed
 from leads.forms.capture import HostedForm
 from leads.models import Submission
-from leads.services import parts, receipt, site, visits
+from leads.services import parts, receipt, site, sources, visits
 
 JSON_TYPES = ("application/json", "+json", "text/plain", "/xml", "+xml", "/octet-stream")  # programs, not people
+UNREAD = re.compile(r"(do-?not|no)[-._]?reply", re.IGNORECASE)  # addresses that nobody reads
 
 
 # --- The request ----------------------------------------------------------------------------------------------------
@@ -173,7 +175,8 @@ def form(request, key):
     """The page of a source's form: errors before thanks, then the same receipt as for any post."""
     source = _hosted(key)
     if not source.is_active:
-        return render(request, "leads/capture/closed.html", {"source": source, "company": company()}, status=410)
+        context = {"source": source, "company": company(), "ways": ways_to_us(source)}
+        return render(request, "leads/capture/closed.html", context, status=410)
     if request.method != "POST":
         blank = HostedForm(source=source, token=traps.issue(source, timezone.now()), marks=request.GET)
         return _form_page(request, source, blank)
@@ -202,6 +205,14 @@ def company():
     """Whose page it is, for a visitor; "" where nobody has said."""
     name = Organisation.get().name
     return "" if name == Organisation._meta.get_field("name").default else name
+
+
+def ways_to_us(source=None):
+    """Where else a visitor may turn: the site that the form stands on and the company's address; only what is stated."""
+    hosts = [host.rstrip("/") for host in sources.hosts(source.settings) if "*" not in host] if source else []
+    site_url = hosts and (hosts[0] if "//" in hosts[0] else f"https://{hosts[0]}")
+    email = Organisation.get().from_email
+    return {"site": site_url or "", "email": "" if UNREAD.match(email) else email}
 
 
 def _form_page(request, source, filled, status=200):

@@ -1,5 +1,6 @@
 """What came in at every door, and what became of it."""
 
+import re
 from functools import wraps
 
 from django.core.exceptions import PermissionDenied
@@ -14,7 +15,7 @@ from crm.core.models import Organisation
 from crm.core.templatetags.ui import num
 from leads.forms.receipts import ReceiptFilter
 from leads.models import Lead, Source, Submission
-from leads.services import judging, parts, retention
+from leads.services import judging, parts, retention, waits
 from leads.services.ledger import by_source, daily, ledger
 from leads.services.receipt_search import WINDOW, chosen
 from leads.story import title, understood
@@ -23,6 +24,7 @@ from leads.views.answers import away
 ROWS = 50
 SHOWN = 20_000  # characters of a raw body on the page
 DAYS = 14
+TECHNICAL = re.compile(r"\w(Error|Exception)\b|\b(line|строка) \d+,? (column|столбец) \d+")
 RESERVATIONS = {  # what a receipt was read with, by its code or by the code's first word
     "charset": gettext_lazy("The encoding “%s” is not known."),
     "decoded_as": gettext_lazy("The text was read as %s."),
@@ -97,7 +99,7 @@ def receipt(request, pk):
         "raw": raw.decode("utf-8", "backslashreplace")[:SHOWN],
         "size": len(raw),
         "cut": len(raw) > SHOWN,
-        "detail": _detail(row),
+        **_said(row),
         "parsed": understood(row),
         "reservations": [_reservation(code) for code in row.warnings],
         "can_replay": _may_replay(request.user) and judging.may_replay(row),
@@ -113,6 +115,17 @@ def _detail(row):
         text = ngettext("%(field)s: %(size)s character", "%(field)s: %(size)s characters", int(size))
         return text % {"field": title(name), "size": num(size)}
     return row.detail
+
+
+def _said(row):
+    """The reason in particular, in people's words; what a program says of it apart, to be unfolded."""
+    detail = _detail(row)
+    if row.state == Submission.State.WAITING:
+        return {"detail": "", "waits": waits.why(row)}
+    failed = row.reason == Submission.Reason.FAILED
+    is_technical = failed or (row.reason == Submission.Reason.UNPARSEABLE and TECHNICAL.search(detail))
+    what = _("The enquiry is kept. Once the cause is mended, “Read again” makes a lead of it.") if failed else ""
+    return {"detail": what, "technical": detail} if is_technical else {"detail": detail}
 
 
 def _reservation(code):

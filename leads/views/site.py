@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from leads.capture import ADAPTERS
 from leads.services import confirmations, receipt, site
-from leads.views.capture import company
+from leads.views.capture import company, ways_to_us
 
 
 @login_not_required
@@ -44,7 +44,8 @@ def confirm(request, token):
 def _answer(request, state, *, status=200, source=None, **told):
     """What is said to the visitor, in whose name, and the form to fill in once more."""
     hosted = source is not None and source.is_active and getattr(ADAPTERS[source.adapter], "HOSTED", False)
-    context = {"state": state, "source": source, "company": company(), "hosted": hosted} | told
+    ways = {} if state in {"ask", "done"} else ways_to_us(source)
+    context = {"state": state, "source": source, "company": company(), "hosted": hosted, "ways": ways} | told
     return render(request, "leads/capture/confirm.html", context, status=status)
 
 

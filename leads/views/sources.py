@@ -21,6 +21,7 @@ from crm.core.versions import locked, refusal
 from leads.capture import ADAPTERS, PSEUDO, adapter_choices, canary, label_of
 from leads.capture.base import secrets_of
 from leads.capture.form_items import items_of
+from leads.forms.doors import OURS
 from leads.forms.sources import SourceForm
 from leads.models import Source, Submission
 from leads.services import receipt, sources
@@ -87,12 +88,18 @@ def source(request, key):
         "open_to_all": adapter is not None and adapter.NEEDS_SECRET and not found.secret,
         "former_until": _former_until(found),
         "guide": _guide(found),
-        "last": rows.select_related("lead").defer("body", "headers").order_by("-id")[:LAST],
+        "last": _last(rows),
         "total": ledger(rows),
         "days": daily(rows.filter(received_at__gte=timezone.now() - timedelta(days=7))),
         "facts": sources.facts_of(found),
     }
     return render(request, "leads/source.html", context | _hosted(found, adapter))
+
+
+def _last(rows):
+    """The latest by number, as they came: several may be written down in another order than they were received."""
+    found = rows.select_related("lead").defer("body", "headers").order_by("-id")[:LAST]
+    return sorted(found, key=lambda row: row.received_at, reverse=True)
 
 
 def _hosted(source, adapter):
@@ -153,7 +160,8 @@ def edit(request, key=None):
     form = SourceForm(request.POST or None, request.FILES or None, instance=found, adapter=adapter)
     if request.method != "POST" or not form.is_valid():
         status = refusal(form) if request.method == "POST" else 200
-        context = {"form": form, "source": found, "kind": label_of(found.adapter if found else adapter)}
+        kind = label_of(found.adapter if found else adapter)
+        context = {"form": form, "source": found, "kind": kind, "ours": OURS}
         return render(request, "leads/source_form.html", context, status=status)
     saved = sources.saved(form.save(commit=False))
     AuditEntry.objects.create(user=request.user, action="source_changed" if key else "source_added", subject=saved.key)

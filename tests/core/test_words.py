@@ -12,9 +12,9 @@ from django.urls import reverse
 from django.utils.translation import override
 
 from crm.core import admin_base, jobs
-from crm.core.models import Calendar, Job
+from crm.core.models import AuditEntry, Calendar, Job
 from deals.models import Deal
-from leads.models import ConsentText
+from leads.models import ConsentText, Source, Touch
 from nurturing.models import Sequence
 
 pytestmark = pytest.mark.django_db
@@ -98,10 +98,39 @@ def test_every_job_and_queue_is_called_by_words():
     with override("ru"):
         assert [n for n in jobs._queue_of if n not in Job.TITLES and not n.startswith("tests.")] == []
         assert set(jobs._queue_of.values()) - set(Job.QUEUES) == set()
-        assert Job(task="leads.judge", ref="17").title == "Разобрать обращение · 17"
-        assert Job(task="leads.judge", ref="11369210").title == "Разобрать обращение · 11369210"
+        assert Job(task="leads.judge", ref="17").title == "Разобрать обращение №\xa017"
+        assert Job(task="leads.judge", ref="11369210").title == "Разобрать обращение №\xa011369210"
+        assert Job(task="nurturing.advance", ref="7").title == "Сделать шаг цепочки · лид в цепочке №\xa07"
         assert Job(task="crm.daily", ref="20261122").title == "Ежедневная работа"
         assert Job(task="scoring.decay", ref="due").title == "Состарить баллы"  # about nothing in particular
+
+
+def test_what_a_list_was_narrowed_by_is_said_as_its_page_says_it():
+    said = {"query": "state=all&owner=5&owner=me&band=hot&q=Иван", "format": "csv"}
+    with override("ru"):
+        assert AuditEntry(action="export", details=said).facts == [
+            ("Отбор", "состояние: любые; ответственный: №\xa05, я; готовность: горячие; поиск: Иван"),
+            ("Вид файла", "csv"),
+        ]
+        assert AuditEntry(action="export", details={"query": ""}).facts == [("Отбор", "—")]
+
+
+def test_a_job_given_up_says_what_it_was_about_and_folds_what_the_program_says(desk):
+    error = "Traceback …\nValueError: bad"
+    job = Job.objects.create(task="leads.deliver", ref="12", dead=True, attempts=5, error=error)
+    page = desk.get(reverse("admin:core_job_change", args=[job.pk])).content.decode()
+    assert f'<a href="{reverse("leads:message", args=[12])}">сообщение №\xa012</a>' in page
+    assert "Неудачных попыток: 5" in page
+    assert re.search(r"<details><summary>bad</summary><pre[^>]*>Traceback", page)
+
+
+def test_a_refused_deletion_names_the_mark_that_switches_off_or_none(desk):
+    source = Source.objects.filter(submissions__isnull=False).first()
+    page = desk.get(reverse("admin:leads_source_delete", args=[source.pk])).content.decode()
+    assert "снимите отметку «Действует»" in page
+    origin = Touch.objects.exclude(origin=None).first().origin
+    page = desk.get(reverse("admin:leads_origin_delete", args=[origin.pk])).content.decode()
+    assert "Touch" not in page and "снимите отметку" not in page and "ничего из перечисленного" in page
 
 
 def test_a_list_says_kinds_and_sums_as_their_pages_do(desk):

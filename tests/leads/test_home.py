@@ -115,7 +115,7 @@ def test_an_administrator_sees_receipts_failures_and_silent_sources(admin, signe
     Job.objects.create(task="leads.judge", ref="7", dead=True, error="ValueError: no budget")
     text = signed_in(admin).get("/").content.decode()
     assert re.findall(r'stat-value">(\d+)<', text) == ["3", "2", "0", "0", "0", "0", "1"]
-    assert "To read an enquiry · 7" in text and "no budget" in text and "ValueError" not in text
+    assert "Reading an enquiry #7" in text and "no budget" in text and "ValueError" not in text
     assert "processing failed five times" in text and "boom" not in text  # which its own page tells
     silent = text[text.index('id="silent-title"') :]
     assert ("Quiet form" in silent, "Busy form" in silent) == (True, False)

@@ -207,6 +207,42 @@ class AuditEntry(models.Model):
         "pk": _("number"),
     }
 
+    FILTERS = {  # names and values of what a list was narrowed by
+        "q": pgettext_lazy("filter", "search"),
+        "attention": pgettext_lazy("filter", "needs attention"),
+        "band": pgettext_lazy("filter", "readiness"),
+        "tag": pgettext_lazy("filter", "tag"),
+        "since": pgettext_lazy("filter", "from"),
+        "until": pgettext_lazy("filter", "until"),
+        "sort": pgettext_lazy("filter", "order"),
+        "state": pgettext_lazy("column", "state"),
+        "qualification": pgettext_lazy("column", "qualification"),
+        "owner": pgettext_lazy("column", "owner"),
+        "stage": pgettext_lazy("column", "stage"),
+        "origin": pgettext_lazy("column", "origin"),
+        "source": pgettext_lazy("column", "source"),
+        "team": pgettext_lazy("column", "team"),
+    }
+    CODES = {
+        "all": pgettext_lazy("filter", "any"),
+        "open": pgettext_lazy("filter", "open"),
+        "converted": pgettext_lazy("filter", "converted to a deal"),
+        "rejected": pgettext_lazy("filter", "rejected"),
+        "won": pgettext_lazy("filter", "won"),
+        "lost": pgettext_lazy("filter", "lost"),
+        "hot": pgettext_lazy("filter", "hot"),
+        "warm": pgettext_lazy("filter", "warm"),
+        "cold": pgettext_lazy("filter", "cold"),
+        "me": pgettext_lazy("filter", "me"),
+        "none": pgettext_lazy("filter", "no owner"),
+        "waiting": pgettext_lazy("filter", "waiting for an answer"),
+        "overdue": pgettext_lazy("filter", "next step overdue"),
+        "no_step": pgettext_lazy("filter", "no next step"),
+        "unassigned": pgettext_lazy("filter", "no owner"),
+        "stuck": pgettext_lazy("filter", "too long at the stage"),
+    }
+    NUMBERED = {"owner", "stage", "origin", "source", "team"}  # their values are numbers of rows
+
     at = models.DateTimeField(auto_now_add=True, db_index=True)
     user = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     action = models.CharField(max_length=40)
@@ -235,11 +271,28 @@ def _in_words(name, value):
         return gettext("yes") if value else gettext("no")
     if isinstance(value, int | float):
         return number_format(value, force_grouping=True)
-    if name == "query":
-        value = dict(parse_qsl(value))
+    if name in {"query", "filters"} and isinstance(value, str | dict):
+        return _filter_in_words(value)
     if isinstance(value, dict):
         return "; ".join(f"{key}: {_in_words(key, one)}" for key, one in value.items()) or "—"
     return ", ".join(map(str, value)) if isinstance(value, list) else value or "—"
+
+
+def _filter_in_words(query):
+    """What a list was narrowed by, as its page calls it; of people and stages their numbers."""
+    stated = {}
+    for key, one in parse_qsl(query) if isinstance(query, str) else query.items():
+        stated.setdefault(key, []).extend(one if isinstance(one, list) else [one])
+    said = []
+    for key, values in stated.items():
+        label = AuditEntry.FILTERS.get(key, key)
+        is_row = key in AuditEntry.NUMBERED
+        words = [
+            gettext("#%s") % one if is_row and str(one).isdigit() else str(AuditEntry.CODES.get(str(one), one))
+            for one in values
+        ]
+        said.append(f"{label}: {', '.join(words)}")
+    return "; ".join(said) or "—"
 
 
 class SavedView(models.Model):

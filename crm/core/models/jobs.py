@@ -2,6 +2,7 @@ import re
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 PROGRAMMERS = re.compile(r"^(?:\w+\.)*[A-Z]\w*(?:Error|Exception|Warning|Timeout): ")
@@ -39,37 +40,61 @@ class Job(models.Model):
         ]
 
     TITLES = {
-        "core.reset_letter": _("To send the link for a new password"),
-        "leads.judge": _("To read an enquiry"),
-        "leads.fetch": _("To fetch an enquiry from its provider"),
-        "leads.expire_opt_in": _("To give up an address that nobody has confirmed"),
-        "leads.material_taken": _("To note that a material was opened"),
-        "leads.forget_bodies": _("To delete what was refused long ago"),
-        "leads.poll_mailbox": _("To read a mailbox"),
-        "leads.keep_files": _("To keep the attachments of an email"),
-        "leads.fetch_file": _("To fetch a file of a message"),
-        "leads.meet": _("To ask a messenger for a client's name"),
-        "leads.dial": _("To place a call"),
-        "leads.settle_call": _("To settle what came of a call"),
-        "leads.cdr_folder": _("To read the call records of an exchange"),
-        "leads.deliver": _("To send an email"),
-        "leads.judge_hits": _("To tell people from machines among opens and clicks"),
-        "leads.bulk": _("To change many leads"),
-        "crm.react": _("To score, hand out and greet after an event"),
-        "crm.step": _("To repeat a step that failed after an event"),
-        "crm.import": _("To import a list"),
-        "crm.try_import": _("To try an import"),
-        "crm.undo_import": _("To take an import back"),
-        "crm.welcome": _("To greet people of an imported list"),
-        "crm.minutely": _("Work of every minute"),
-        "crm.daily": _("Work of every day"),
-        "scoring.decay": _("To let points age"),
-        "scoring.rescore_all": _("To score all leads anew"),
-        "routing.deal": _("To hand out waiting leads"),
-        "nurturing.advance": _("To take a step of a sequence"),
+        "core.reset_letter": _("Email with the link for a new password"),
+        "leads.judge": _("Reading an enquiry"),
+        "leads.fetch": _("Fetching an enquiry from its provider"),
+        "leads.expire_opt_in": _("Giving up an address that nobody has confirmed"),
+        "leads.material_taken": _("Noting that a material was opened"),
+        "leads.forget_bodies": _("Deleting what was refused long ago"),
+        "leads.poll_mailbox": _("Reading a mailbox"),
+        "leads.keep_files": _("Keeping the attachments of an email"),
+        "leads.fetch_file": _("Fetching a file of a message"),
+        "leads.meet": _("Asking a messenger for a client's name"),
+        "leads.dial": _("Placing a call"),
+        "leads.settle_call": _("Noting what came of a call"),
+        "leads.cdr_folder": _("Reading the call records of an exchange"),
+        "leads.deliver": _("Sending an email"),
+        "leads.judge_hits": _("Telling people from machines among opens and clicks"),
+        "leads.bulk": _("Changing many leads"),
+        "crm.react": _("Scoring, distribution and greeting after an event"),
+        "crm.step": _("Repeating a step that failed after an event"),
+        "crm.import": _("Importing a list"),
+        "crm.try_import": _("Trying an import"),
+        "crm.undo_import": _("Taking an import back"),
+        "crm.welcome": _("Greeting people of an imported list"),
+        "crm.minutely": _("Upkeep of every minute"),
+        "crm.daily": _("Daily upkeep"),
+        "scoring.decay": _("Score decay"),
+        "scoring.rescore_all": _("Scoring all leads anew"),
+        "routing.deal": _("Handing out waiting leads"),
+        "nurturing.advance": _("Sequence step"),
     }
 
-    BY_THE_CLOCK = {"crm.minutely", "crm.daily"}  # their ref is a time, not the number of a thing
+    # What the number of a job is of; tasks that are not here are about nothing that has a number.
+    ABOUT = {
+        "core.reset_letter": pgettext_lazy("job", "colleague"),
+        "leads.judge": pgettext_lazy("job", "enquiry"),
+        "leads.fetch": pgettext_lazy("job", "request to the provider"),
+        "leads.expire_opt_in": pgettext_lazy("job", "enquiry"),
+        "leads.material_taken": pgettext_lazy("job", "enquiry"),
+        "leads.poll_mailbox": pgettext_lazy("job", "source"),
+        "leads.keep_files": pgettext_lazy("job", "incoming email"),
+        "leads.fetch_file": pgettext_lazy("job", "file"),
+        "leads.meet": pgettext_lazy("job", "conversation"),
+        "leads.dial": pgettext_lazy("job", "call"),
+        "leads.settle_call": pgettext_lazy("job", "call"),
+        "leads.cdr_folder": pgettext_lazy("job", "source"),
+        "leads.deliver": pgettext_lazy("job", "message"),
+        "leads.judge_hits": pgettext_lazy("job", "message"),
+        "leads.bulk": pgettext_lazy("job", "change"),
+        "crm.react": pgettext_lazy("job", "event"),
+        "crm.import": pgettext_lazy("job", "import"),
+        "crm.try_import": pgettext_lazy("job", "import"),
+        "crm.undo_import": pgettext_lazy("job", "import"),
+        "crm.welcome": pgettext_lazy("job", "import"),
+        "scoring.rescore_all": pgettext_lazy("job", "run"),
+        "nurturing.advance": pgettext_lazy("job", "lead in a sequence"),
+    }
     QUEUES = {"live": _("at once"), "mail": _("mail and files"), "bulk": _("work in bulk")}
 
     def __str__(self):
@@ -78,8 +103,24 @@ class Job(models.Model):
     @property
     def title(self):
         """What was to be done, in the reader's words, and the number of what it is about, if it is about one thing."""
-        words = str(self.TITLES.get(self.task, self.task))
-        return f"{words} · {self.ref}" if self.ref.isdigit() and self.task not in self.BY_THE_CLOCK else words
+        words, noun = str(self.TITLES.get(self.task, self.task)), str(self.ABOUT.get(self.task, ""))
+        if not self.about:
+            return words
+        return f"{words} {self.numbered}" if noun in words else f"{words} · {self.about}"
+
+    @property
+    def numbered(self):
+        return gettext("#%s") % self.number
+
+    @property
+    def number(self):
+        return self.ref.partition(":")[0]  # behind the colon: how far it has come
+
+    @property
+    def about(self):
+        """What its number is of: «обращение № 17»; "" where it is about no one thing."""
+        noun = self.ABOUT.get(self.task)
+        return f"{noun} {self.numbered}" if noun and self.number.isdigit() else ""
 
     @property
     def why(self):

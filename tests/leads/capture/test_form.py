@@ -119,7 +119,24 @@ def test_a_closed_or_unknown_form_says_so(source, program, client):
     assert [client.get(f"/f/{key}/").status_code for key in ("nobody", "program")] == [404, 404]
     source.is_active = False
     source.save()
-    assert client.get("/f/site/").status_code == 410
+    closed = client.get("/f/site/")
+    assert (closed.status_code, "mailto:" in closed.content.decode()) == (410, False)
+    Organisation.objects.update_or_create(pk=1, defaults={"from_email": "no-reply@firm.test"})
+    assert "mailto:" not in client.get("/f/site/").content.decode()  # nobody reads there
+    Organisation.objects.update(from_email="sales@firm.test")
+    source.settings = {"origins": ["*.firm.test", "firm.test"]}
+    source.save()
+    told = client.get("/f/site/").content.decode()
+    assert 'href="https://firm.test"' in told and 'href="mailto:sales@firm.test"' in told
+
+
+def test_a_form_says_that_one_way_to_answer_is_enough(source, client):
+    said = "At least one of these is needed, so that we can answer: "
+    page = client.get("/f/site/", headers={"Accept-Language": "en"}).content.decode()
+    assert f"{said}Phone, Email." in page
+    source.settings = {"form": [{"field": "phone", "required": True}, {"field": "email"}]}
+    source.save()
+    assert said not in client.get("/f/site/", headers={"Accept-Language": "en"}).content.decode()
 
 
 def test_many_posts_of_one_visitor_are_429_and_others_go_on(source, client, token):

@@ -1,12 +1,15 @@
 """Receipts, ledger and sources as pages; the commands."""
 
 import json
+import re
+from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
-from leads.models import Lead, Source, Submission
+from leads.models import Confirmation, Fetch, Lead, Source, Submission
 
 from .conftest import make_source
 
@@ -110,6 +113,25 @@ def test_a_receipt_shows_its_body_escaped_and_why_it_is_no_lead(receipts, signed
     assert "&lt;b&gt;Иван&lt;/b&gt;" in html
     html = signed_in(admin).get(f"/receipts/{nobody.pk}/").content.decode()
     assert "no phone, email or messenger to answer to" in html
+
+
+def test_a_receipt_that_waits_says_for_what_and_one_that_failed_folds_the_programs_words(source, signed_in, admin):
+    from tests.factories import SubmissionFactory
+
+    row = SubmissionFactory(source=source, state="waiting", parsed=None)
+    client = signed_in(admin)
+    page = f"/receipts/{row.pk}/"
+    assert "It waits in the queue to be read" in client.get(page).content.decode()
+    until = timezone.now() + timedelta(days=3)
+    asked = Confirmation.objects.create(submission=row, email="a@b.test", expires_at=until)
+    assert "It waits until a@b.test is confirmed" in client.get(page).content.decode()
+    asked.delete()
+    Fetch.objects.create(source=source, submission=row, external_id="1", attempts=2)
+    assert "Asked 2 times so far." in client.get(page).content.decode()
+    Submission.objects.update(state="error", reason="failed", detail="ValueError: invalid literal for int()")
+    told = client.get(page).content.decode()
+    assert "Once the cause is mended" in told
+    assert re.search(r"<summary[^>]*>Technical detail</summary><p[^>]*>ValueError: invalid literal", told)
 
 
 def test_an_enquiry_with_several_values_in_one_field_is_shown(receipts, signed_in, admin):

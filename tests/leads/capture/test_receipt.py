@@ -6,6 +6,7 @@ import uuid
 import pytest
 from django.utils import timezone
 
+from crm.core.models import Organisation
 from leads.models import Identity, Lead, Submission
 from leads.services.ledger import ledger
 
@@ -294,6 +295,15 @@ def test_in_production_a_program_without_a_secret_is_refused_and_a_form_is_not(s
     settings.LOCAL = False
     assert post("program", json_={"phone": "89990000001"}).status_code == 401
     assert post("site", {"phone": "89990000001"}).status_code == 303
+
+
+def test_why_it_is_refused_is_told_in_the_senders_language_and_kept_in_the_companys(source, post):
+    Organisation.objects.update_or_create(pk=1, defaults={"language": "ru"})
+    said = post("site", json_={"name": "Ivan"}, headers={"Accept-Language": "en"}).json()["detail"]
+    assert said == "A phone, an email or a messenger to answer to is needed."
+    kept = Submission.objects.get().detail
+    assert kept == "Нужен телефон, почта или мессенджер, чтобы ответить."
+    assert post("site", json_={"name": "Иван"}, headers={"Accept-Language": "ru"}).json()["detail"] == kept
 
 
 # --- Idempotency ----------------------------------------------------------------------------------------------------
