@@ -75,6 +75,9 @@ class ReportForm(forms.Form):
         self.zone = ZoneInfo(self.organisation.time_zone)
         super().__init__({"period": "custom" if data.get("start") or data.get("end") else period, "touch": "first", "step": "day",
                           **{k: v for k, v in data.items() if v}})  # fmt: skip
+        self.own = not (user.sees_all or user.is_head or user.sees_team)  # the reader sees their own leads alone
+        for name in ["team", "owner"] if self.own else [] if user.sees_all or user.is_head else ["team"]:
+            self.fields[name].widget = forms.HiddenInput()
         offer(self.fields["team"], Team.objects.all() if user.sees_all else Team.objects.filter(heads=user))
         owners = User.objects.owners_for(user) if not user.sees_all else User.objects.sellers()
         offer(self.fields["owner"], owners.only("username", "first_name", "last_name"))

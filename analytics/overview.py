@@ -32,9 +32,10 @@ def _numbers(scope):
 def tiles(scope, query):
     now, then = _numbers(scope), _numbers(scope.before())
     money, deals = "money", "manager_deals"
+    young = _("of these leads, by now; fresh ones have had less time")
     plan = [
         (_("New leads"), "number", "new", "new_leads", {}, ""),
-        (_("Converted"), "number", "converted", "source", {"measure": "converted"}, _("of these leads, by now")),
+        (_("Converted"), "number", "converted", "source", {"measure": "converted"}, young),
         (_("Won deals"), "number", "won", deals, {"measure": "won"}, _("closed in this period")),
         (_("Won sum"), money, "money", deals, {"measure": "won"}, _("closed in this period")),
     ]

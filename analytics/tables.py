@@ -11,7 +11,8 @@ DIGITS = {"money": (1, 2), "percent": (100, 1), "days": (1, 1)}  # kind → writ
 
 @dataclass(frozen=True)
 class Column:
-    """``kind``: text, day or month (a date), number, money, percent, duration (seconds), days."""
+    """``kind``: text, day or month (a date), number, money, estimate (a sum, shown whole), percent, duration (seconds),
+    days."""
 
     name: str
     kind: str = "number"

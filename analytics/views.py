@@ -3,6 +3,7 @@
 from urllib.parse import urlencode
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import Http404
 from django.shortcuts import render
 from django.urls import reverse
@@ -16,9 +17,10 @@ from analytics.forms import ReportForm
 from analytics.overview import tiles
 from analytics.reports import flow, funnel, managers, sources
 from analytics.templatetags.reports import words
-from crm.core import exports
+from crm.core import exports, keyset
 from crm.core.fragments import part_of
 from crm.core.models import AuditEntry
+from leads.models import Lead
 
 REPORTS = {  # key → (name, what makes the table, default period, parameters that it heeds)
     "funnel": (gettext_lazy("Funnel"), funnel.table, "90", ["team", "owner", "origin", "touch", "as_of"]),
@@ -31,6 +33,12 @@ REPORTS = {  # key → (name, what makes the table, default period, parameters t
 MONEY_CHARTS = {"pipeline", "forecast"}
 CHARTED = {"funnel": 1, "sources": 1, "leads": 1, "pipeline": 2, "forecast": 3}  # the column that the bars show
 BY_TIME = {"leads", "forecast"}  # a line for each day or month: where all are 0 there is nothing to read
+ORDER = {
+    cells.LEADS: "created_at",
+    cells.DEALS: "created_at",
+    cells.TOUCHES: "at",
+    cells.TASKS: "due_at",
+}  # latest first
 PAGE = 100  # rows behind a number, at once
 AT_MOST = 40  # bars of a chart
 LEADING, WON_SUM = 10, 7  # how many leaders are shown, and by which column of the managers
@@ -59,6 +67,7 @@ def index(request):
     scope = form.scope
     context = {"form": form, "tabs": _tabs(""), "tiles": tiles(scope, form.query)}
     context |= {"funnel": funnel.table(scope).linked(form.query), "chart": _new_leads_chart(scope, form.query)}
+    context["no_data"] = context["chart"] is None and _no_leads(request.user)
     return render(request, "analytics/index.html", context)
 
 
@@ -69,6 +78,11 @@ def funnel_panel(request):
     form = ReportForm({}, user=request.user)
     form.is_valid()
     return render(request, "analytics/_funnel_panel.html", {"table": funnel.table(form.scope).linked(form.query)})
+
+
+def _no_leads(user):
+    """Whether there is nothing to report on yet, whatever period is chosen."""
+    return not Lead.objects.visible_to(user).exists()
 
 
 def _new_leads_chart(scope, query):
@@ -110,6 +124,7 @@ def report(request, key):
     }
     nothing = key in BY_TIME and not any(cell.value for row in table.rows for cell in row[1:])
     context |= {"chart_is_money": key in MONEY_CHARTS, "nothing": nothing}
+    context["no_data"] = not any(row[1].value for row in table.rows) and _no_leads(request.user)
     return render(request, "analytics/report.html", context)
 
 
@@ -132,14 +147,14 @@ def rows(request, cell):
         return render(request, "analytics/rows.html", {"form": form}, status=400)
     kind, queryset = cells.rows(cell, form.scope, request.GET.dict())
     total = queryset.count()
-    after = request.GET.get("after", "")
-    page = queryset.filter(pk__lt=int(after)) if after.isdecimal() and len(after) < 19 else queryset
-    found = list(_shown(kind, page)[: PAGE + 1])
+    found = list(_shown(kind, _later(kind, queryset, request.GET.get("after", "")))[: PAGE + 1])
     context = {"form": form, "kind": kind, "rows": found[:PAGE], "total": total, "scope": form.scope}
     context["dated"] = cell not in cells.UNDATED
     context |= {"named": naming.told(cell, form.scope, request.GET.dict()), "back": _back(cell, form)}
     if len(found) > PAGE:
-        context["next_url"] = f"?{urlencode({**request.GET.dict(), 'after': found[PAGE - 1].pk})}"
+        last = found[PAGE - 1]
+        after = keyset.encode(getattr(last, ORDER[kind]), last.pk)
+        context["next_url"] = f"?{urlencode({**request.GET.dict(), 'after': after})}"
     return render(request, "analytics/rows.html", context)
 
 
@@ -149,6 +164,16 @@ def _back(cell, form):
     return f"{reverse('analytics:report', args=[key])}?{urlencode(form.query)}", REPORTS[key][0]
 
 
+def _later(kind, queryset, after):
+    """What stands behind the place ``after``; a place that was not made here is the beginning."""
+    column = ORDER[kind]
+    try:
+        at, pk = keyset.decode(after, queryset.model._meta.get_field(column))
+    except keyset.BadCursor:
+        return queryset
+    return queryset.filter(Q(**{f"{column}__lt": at}) | Q(**{column: at, "pk__lt": pk}))
+
+
 def _shown(kind, queryset):
     related = {
         cells.LEADS: ["stage", "owner", "first_origin"],
@@ -156,4 +181,4 @@ def _shown(kind, queryset):
         cells.TOUCHES: ["lead", "by"],
         cells.TASKS: ["lead", "assignee", "person"],
     }
-    return queryset.select_related(*related[kind]).order_by("-pk")
+    return queryset.select_related(*related[kind]).order_by(f"-{ORDER[kind]}", "-pk")

@@ -96,7 +96,7 @@ def pipeline_table(scope):
     found = pipeline(scope)
     columns = [
         Column(_("Stage"), "text"), Column(_("Open deals")), Column(_("Sum"), "money"),
-        Column(_("Probability"), "percent"), Column(_("Weighted sum"), "money", _("Sum × probability")),
+        Column(_("Probability"), "percent"), Column(_("Weighted sum"), "estimate", _("Sum × probability")),
     ]  # fmt: skip
     rows = [
         [Cell(s.name), Cell(n, "pipeline", {"stage": s.pk}), Cell(money, "pipeline", {"stage": s.pk}),
@@ -143,7 +143,7 @@ def forecast_table(scope):
     found = forecast(scope)
     columns = [
         Column(_("Month"), "month"), Column(_("Deals")), Column(_("Sum"), "money"),
-        Column(_("Expected"), "money", _("Σ amount × probability of the stage")),
+        Column(_("Expected"), "estimate", _("Σ amount × probability of the stage")),
     ]  # fmt: skip
     rows = [
         [Cell(day), Cell(n, "forecast", {"month": day.isoformat()}),

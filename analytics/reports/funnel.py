@@ -124,7 +124,12 @@ def table(scope):
     rows += [_row(step, enquiries) for step in lead_steps]
     rows += [_row(step, enquiries) for step in deal_steps]
     rows.append(_edge(_("Won deals"), won, "funnel_won", enquiries))
-    return Table(_("Funnel"), _columns(), rows)
+    notes = [
+        _(
+            "Skipped: cards that passed over the stage. Returned: those that were there and went back. Neither is entered."
+        )
+    ]
+    return Table(_("Funnel"), _columns(), rows, notes=notes)
 
 
 def _columns():

@@ -100,7 +100,7 @@ def table(scope):
     rows = [_row(person, n) for person, n in sorted(found.items(), key=lambda item: str(item[0]))]
     notes = [
         _(
-            "Reaction is clock time from the enquiry to the first answer; cycle is from the deal's opening to its winning."
+            "Reaction is here by the clock, nights and days off too, from the enquiry to the first answer (the norm on cards is of working time); cycle is from the deal's opening to its winning."
         )
     ]
     return Table(_("Managers"), _columns(), rows, notes=notes, sortable=True)

@@ -28,6 +28,8 @@ def words(cell, currency=""):
     """A cell of a report as people read it."""
     if cell.value is None:
         return ui.NOTHING
+    if cell.kind == "estimate":
+        return ui.money(round(cell.value), currency)
     if cell.kind == "money":
         return (ui.money_exact if cell.exact else ui.money)(cell.value, currency)
     return ((EXACT.get(cell.kind) if cell.exact else None) or WORDS.get(cell.kind, str))(cell.value)
