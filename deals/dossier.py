@@ -56,7 +56,7 @@ def people(deal, user):
     kinds = (Identity.Kind.PHONE, Identity.Kind.EMAIL)
     contacts = list(Identity.objects.filter(person_id=deal.person_id, kind__in=kinds).order_by("-kind", "id")[:20])
     lead = Lead.objects.visible_to(user).filter(pk=deal.lead_id).select_related("first_origin").first()
-    return {"contacts": contacts, "lead": lead}
+    return {"contacts": contacts, "lead": lead, "writes_from": lead if user.can_edit_leads else None}
 
 
 def others(deal, user):

@@ -28,7 +28,7 @@ SORTS = {
     "created": ("created_at", gettext_lazy("newest first")),
     "active": ("active_at", gettext_lazy("latest activity first")),
 }
-BESIDE = {"sort", "after", "pipeline", "form"}  # of the address, not of the filter
+BESIDE = {"sort", "after", "view", "pipeline", "form"}  # of the address, not of the filter
 PEOPLE_AT_MOST = 1000  # found by a search; who has more typed too little
 ANY = pgettext_lazy("filter", "any")
 LARGEST = 10**12  # more than any column of money holds

@@ -27,7 +27,7 @@ SORTS = {
     "active": ("active_at", gettext_lazy("latest activity first")),
     "score": ("score", gettext_lazy("highest score first")),
 }
-BESIDE = {"sort", "after"}  # of the address, not of the filter
+BESIDE = {"sort", "after", "view"}  # of the address, not of the filter
 
 
 def _people(user):

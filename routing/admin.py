@@ -68,7 +68,7 @@ class DebtAdmin(ReadOnlyAdmin):
 
     @admin.display(description=COLUMNS["debt"], ordering="debt")
     def owed(self, row):
-        return number_format(row.debt, 2)
+        return number_format(round(row.debt, 3), 3)
 
 
 @admin.register(DebtEntry)
@@ -84,7 +84,7 @@ class DebtEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description=COLUMNS["delta"], ordering="delta")
     def change(self, row):
-        return number_format(row.delta, 2)
+        return number_format(round(row.delta, 3), 3)
 
     @admin.display(description=COLUMNS["assignment"])
     def handed(self, row):

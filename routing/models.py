@@ -59,7 +59,7 @@ class Debt(models.Model):
         constraints = [models.UniqueConstraint(fields=["rule", "user"], name="routing_debt_once")]
 
     def __str__(self):
-        return f"{self.user}: {number_format(self.debt, 2)}"
+        return f"{self.user}: {number_format(round(self.debt, 3), 3)}"
 
 
 class DebtEntry(models.Model):
@@ -77,4 +77,4 @@ class DebtEntry(models.Model):
         indexes = [models.Index(fields=["rule", "user"], name="routing_debtentry_rule")]
 
     def __str__(self):
-        return f"{self.user}: {number_format(self.delta, 2)}"
+        return f"{self.user}: {number_format(round(self.delta, 3), 3)}"

@@ -19,6 +19,7 @@ AWAY = {
     strategies.NO_SHARE: pgettext_lazy("why not", "share is 0"),
 }
 ABSENT_SHOWN = 5  # more people who could not take it are folded away
+PLACES = 3  # of a debt: a share of one lead among a team is in them
 COUNTERS = {strategies.LOAD: gettext_lazy("open leads")}
 
 
@@ -26,16 +27,18 @@ def step(entry):
     """One rule of a trace as a dict for the template."""
     rows = [_candidate(row, entry) for row in entry.get("candidates", ())]
     absent = [row for row in rows if row["away"]]
-    absent = absent if len(absent) > ABSENT_SHOWN else []
+    more = entry.get("more", 0)
+    absent = absent if len(absent) + more > ABSENT_SHOWN else []
     shown = {
         "name": entry.get("name"),
         "matched": entry.get("matched"),
         "given": entry.get("given"),
         "strategy": dict(Rule.Strategy.choices).get(entry.get("strategy"), ""),
-        "counter": COUNTERS.get(entry.get("strategy"), gettext_lazy("owed")),
+        "counter": COUNTERS.get(entry.get("strategy"), gettext_lazy("owed, leads")),
         "candidates": [row for row in rows if not (absent and row["away"])],
         "absent": absent,
-        "more": entry.get("more", 0),
+        "absent_count": len(absent) + more,  # who is not listed stands behind those: away as well
+        "more": more,
     }
     return shown | {"why": _why(entry)}
 
@@ -68,9 +71,9 @@ def _candidate(row, entry):
 
 
 def _number(value):
-    """Debts with two places and a sign; loads as they are; None where the strategy counts nothing."""
+    """Debts in thousandths, with a sign; loads as they are; None where the strategy counts nothing."""
     if not isinstance(value, str):
         return value
     debt = Decimal(value)
     sign = "+" if debt >= 0 else "−"
-    return f"{sign}{number_format(abs(debt), 2)}"
+    return f"{sign}{number_format(round(abs(debt), PLACES), PLACES)}"

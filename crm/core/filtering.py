@@ -71,6 +71,13 @@ class ListFilter(df.FilterSet):
         return any(self.data.get(name) for name in list(self.base_filters)[SHOWN:])
 
     @property
+    def only_text(self):
+        """Whether a word is all that was asked for."""
+        return bool(self.data.get("q")) and not any(
+            self.data.get(name) for name in self.base_filters if name not in {"q", "state"}
+        )
+
+    @property
     def problems(self):
         """Everything wrong with the address, in words."""
         found = [_("There is no filter “%s”.") % name[:40] for name in self.unknown]

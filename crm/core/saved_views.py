@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from crm.core.models import SavedView
 
-NOT_SAVED = {"after", "csrfmiddlewaretoken"}
+NOT_SAVED = {"after", "csrfmiddlewaretoken", "view"}
 AT_MOST = 30  # of one list
 
 
@@ -20,17 +20,23 @@ def tidy(query):
 
 
 def tabs(request, page, builtin=()):
-    """The tabs above a list: ``builtin`` [(name, query)] and the user's own."""
-    here, address = tidy(request.META["QUERY_STRING"]), reverse(page)
-    found = [{"name": name, "url": _url(address, query), "active": tidy(query) == here} for name, query in builtin]
+    """The tabs above a list: ``builtin`` [(name, query)] and the user's own; of those with the same filters the one
+    opened is the active one, else the first."""
+    address = reverse(page)
+    found = [{"name": name, "query": tidy(query), "url": _url(address, query)} for name, query in builtin]
     for view in SavedView.objects.filter(user=request.user, page=page):
+        query = tidy(view.query)
+        again = any(tab["query"] == query for tab in found)
         found.append({
-            "name": view.name,
-            "url": _url(address, view.query),
-            "active": tidy(view.query) == here,
+            "name": view.name, "query": query, "key": str(view.pk),
+            "url": _url(address, f"{view.query}&view={view.pk}".lstrip("&") if again else view.query),
             "rename_url": reverse("core:view", args=[view.pk]),
             "delete_url": reverse("core:view_delete", args=[view.pk]),
         })  # fmt: skip
+    here, opened = tidy(request.META["QUERY_STRING"]), request.GET.get("view", "")
+    same = [tab for tab in found if tab["query"] == here]
+    for tab in [tab for tab in same if opened and tab.get("key") == opened] or same[:1]:
+        tab["active"] = True
     return found
 
 

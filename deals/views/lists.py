@@ -47,7 +47,8 @@ def index(request):
     if not request.GET.get("after"):
         tabs = [tab for tab in TABS if context["wide"] or tab[1] != "owner=me"]
         context["views"] = saved_views.tabs(request, "deals:list", tabs)
-        context["save_url"] = saved_views.save_url(request, "deals:list")
+        if not context["hint"]:  # a search that can find nothing is not kept
+            context["save_url"] = saved_views.save_url(request, "deals:list")
     status = (422 if request.htmx else 400) if context["problems"] else 200
     return render(request, "deals/_list_answer.html" if request.htmx else "deals/list.html", context, status=status)
 

@@ -1,7 +1,6 @@
 """The deal's timeline, and what a colleague adds to it: notes, calls, next steps."""
 
 from django.core.exceptions import BadRequest, ValidationError
-from django.http import Http404
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -13,7 +12,7 @@ from deals.views.subject import CHANGED, address, seen, worked
 from leads import history, story
 from leads.forms.card import CallForm, NoteForm, TaskForm
 from leads.forms.letters import LetterForm
-from leads.models import Lead, Message, Task
+from leads.models import Identity, Lead, Message, Task
 from leads.services import letters, optouts
 from leads.views import answers
 
@@ -82,7 +81,9 @@ def call(request, pk):
             form.add_error(None, error)
         else:
             return _touched(request, deal, _("Call logged."), step)
-    return answers.dialog(request, "deals/call.html", {"deal": deal, "form": form}, invalid=form.is_bound)
+    phones = deal.person.identities.filter(kind=Identity.Kind.PHONE).order_by("pk")
+    context = {"deal": deal, "form": form, "phone": phones.values_list("value", flat=True).first()}
+    return answers.dialog(request, "deals/call.html", context, invalid=form.is_bound)
 
 
 @require_http_methods(["GET", "POST"])
@@ -91,13 +92,19 @@ def letter(request, pk):
     deal = worked(request, pk)
     lead = Lead.objects.editable_by(request.user).filter(pk=deal.lead_id).first()
     if lead is None:
-        raise Http404
+        return answers.dialog(request, "deals/no_letter.html", {"deal": deal})
     form = LetterForm(request.POST or None, lead=lead)
     if request.method == "POST" and form.is_valid():
         kind, facts = Message.Kind.LETTER, form.cleaned_data
         letters.write(lead, kind=kind, by=request.user, deal=deal.pk, **facts)
         return answers.done(request, address(deal), _("The email is on its way."), **CHANGED)
-    context = {"form": form, "lead": lead, "deal": deal, "action": reverse("deals:letter_new", args=[deal.pk])}
+    context = {
+        "form": form,
+        "lead": lead,
+        "deal": deal,
+        "client": deal.person,
+        "action": reverse("deals:letter_new", args=[deal.pk]),
+    }
     context["opted_out"] = bool(lead.email) and optouts.is_opted_out(lead.email)
     return answers.dialog(request, "leads/letter_new.html", context, invalid=request.method == "POST")
 

@@ -230,7 +230,8 @@ class ColleagueField(forms.ModelChoiceField):
     """A colleague with what decides the choice: team, open leads, whether they are away."""
 
     def label_from_instance(self, user):
-        parts = [str(user), user.team.name if user.team else "", _("open leads: %s") % user.open_leads]
+        opened = _("open leads: %s") % user.open_leads if user.open_leads else ""
+        parts = [str(user), user.team.name if user.team else "", opened]
         return " · ".join(part for part in [*parts, _("away now") if user.is_away else ""] if part)
 
 

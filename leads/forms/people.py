@@ -28,6 +28,7 @@ class PersonForm(forms.ModelForm):
         self.fields["owner"].queryset = colleagues(user, self.instance.owner_id)
         self.fields["name"].label = pgettext("person", "Name")
         self.fields["preferences"].label = _("What the client likes")
+        self.fields["language"].help_text = _("Two letters, such as ru or en.")
         self.fields["owner"].label = _("Account owner")
         self.fields["owner"].empty_label = _("No owner")
         self.fields["company_name"].initial = self.instance.company.name if self.instance.company else ""

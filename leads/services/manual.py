@@ -19,6 +19,7 @@ class Known(NamedTuple):
     lead: Lead | None
     owner: object
     is_open: bool
+    by_name: bool = False  # the name alone is the same
 
 
 def known(identities, *, by, name=""):
@@ -30,7 +31,7 @@ def known(identities, *, by, name=""):
     latest = _latest(Lead.objects.filter(person__in=list(people)))
     seen = set(Lead.objects.visible_to(by).filter(pk__in=[lead.pk for lead in latest]).values_list("pk", flat=True))
     found = [Known(x if x.pk in seen else None, x.owner, x.status == Status.OPEN) for x in latest]
-    return (found + [Known(x, x.owner, x.status == Status.OPEN) for x in _named(name, by, latest)])[:SHOWN]
+    return (found + [Known(x, x.owner, x.status == Status.OPEN, True) for x in _named(name, by, latest)])[:SHOWN]
 
 
 def _latest(leads):

@@ -55,6 +55,7 @@ def team(request):
     pool = oversight.pool(request.user)
     context = {"teams": oversight.teams(request.user), "pool": pool[: oversight.SHOWN], "demo": _demo()}
     context["pool_goes_on"] = len(pool) > oversight.SHOWN
+    context["begins"] = not pool and not Lead.objects.visible_to(request.user).exists()
     return render(request, "home/team.html", context)
 
 

@@ -64,7 +64,8 @@ def index(request):
     if not request.GET.get("after"):
         tabs = [tab for tab in TABS if context["wide"] or tab[1] not in {"owner=me", "attention=unassigned"}]
         context["views"] = saved_views.tabs(request, "leads:list", tabs)
-        context["save_url"] = saved_views.save_url(request, "leads:list")
+        if not context["hint"]:  # a search that can find nothing is not kept
+            context["save_url"] = saved_views.save_url(request, "leads:list")
     status = (422 if request.htmx else 400) if context["problems"] else 200
     return render(request, "leads/_list_answer.html" if request.htmx else "leads/list.html", context, status=status)
 
@@ -135,7 +136,7 @@ def _times(lead, now):
     step = lead.next_step_at
     return {
         "created": ui.moment(lead.created_at), "active": ui.moment(lead.active_at),
-        "step": ui.moment(step) if step else "", "step_late": bool(lead.status == Status.OPEN and step and step < now),
+        "step": ui.due_words(step, now) if step else "", "step_late": bool(lead.status == Status.OPEN and step and step < now),
     }  # fmt: skip
 
 

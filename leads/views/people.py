@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from crm.core import keyset
 from leads import history, identity, story
 from leads.forms import people as forms
 from leads.models import Company, Identity, Lead, Person
@@ -121,7 +122,17 @@ def people(request):
         found = Lead.objects.visible_to(request.user).filter(_matches(query)).values("person")
         rows = rows.filter(pk__in=found)
     rows, next_url = _keyset(request, rows, query)
+    _with_contacts(rows)
     return render(request, "leads/people.html", {"people": rows, "next_url": next_url, "q": query})
+
+
+def _with_contacts(people):
+    """Give each the first of their phones and of their addresses: namesakes are told apart by them."""
+    kinds = [Identity.Kind.PHONE, Identity.Kind.EMAIL]
+    known = Identity.objects.filter(person__in=people, kind__in=kinds).order_by("-pk")
+    first = {(row.person_id, row.kind): row.value for row in known}
+    for person in people:
+        person.phone, person.email = (first.get((person.pk, kind), "") for kind in kinds)
 
 
 def _query(request):
@@ -143,12 +154,17 @@ def _keyset(request, rows, query):
     """A page, newest first, and the address of the next one."""
     after = request.GET.get("after", "")
     if after:
-        if not (after.isascii() and after.isdigit() and len(after) < 19):
-            raise BadRequest(_("This address of the list is not valid."))
-        rows = rows.filter(pk__lt=int(after))
-    found = list(rows.order_by("-pk")[: PAGE + 1])
-    more = {"after": found[PAGE - 1].pk} | ({"q": query} if query else {}) if len(found) > PAGE else None
-    return found[:PAGE], reverse(request.resolver_match.view_name, query=more) if more else ""
+        try:
+            at, pk = keyset.decode(after, rows.model._meta.get_field("created_at"))
+        except keyset.BadCursor as error:
+            raise BadRequest(_("This address of the list is not valid.")) from error
+        rows = rows.filter(Q(created_at__lt=at) | Q(created_at=at, pk__lt=pk))
+    found = list(rows.order_by("-created_at", "-pk")[: PAGE + 1])
+    if len(found) <= PAGE:
+        return found, ""
+    last = found[PAGE - 1]
+    more = {"after": keyset.encode(last.created_at, last.pk)} | ({"q": query} if query else {})
+    return found[:PAGE], reverse(request.resolver_match.view_name, query=more)
 
 
 # --- Companies ------------------------------------------------------------------------------------------------------

@@ -74,6 +74,8 @@ def tasks(request):
     except (ValueError, OverflowError) as error:
         raise BadRequest(_("This address of the list is not valid.")) from error
     context = {"groups": groups, "when": when if when in WORDS else "", "team": team, "words": WORDS}
+    if not any(group["tasks"] for group in groups):
+        context["ever"] = rows.exists()  # nothing to do is not the same as nothing ever planned
     context["may_team"] = not (request.user.is_manager or request.user.is_marketer)
     return render(request, "leads/tasks.html", context)
 

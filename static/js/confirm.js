@@ -1,8 +1,11 @@
 // Questions before an act: hx-confirm="…" and <form data-confirm="…"> ask in our own dialog, not in the browser's.
 const dialog = document.getElementById("confirm");
+let usual;
 
-const ask = (question, yes, danger = false) => {
+const ask = (question, yes, danger = false, verb = "") => {
   const [no, go] = dialog.querySelectorAll("button");
+  usual ??= go.textContent;
+  go.textContent = verb || usual; // an act that has a word of its own is asked for by it
   go.className = danger ? "btn btn-danger" : "btn btn-primary";
   dialog.querySelector("[data-confirm-text]").textContent = question;
   dialog.returnValue = "";
@@ -25,9 +28,10 @@ document.addEventListener("submit", (event) => {
   event.preventDefault();
   event.stopImmediatePropagation();
   const submitter = event.submitter;
-  ask(form.dataset.confirm, () => {
+  const { confirm: question, verb } = form.dataset;
+  ask(question, () => {
     form.dataset.confirmed = "1";
     form.requestSubmit(submitter);
     delete form.dataset.confirmed;
-  }, submitter?.classList.contains("btn-danger"));
+  }, "danger" in form.dataset || submitter?.classList.contains("btn-danger"), verb);
 }, true);

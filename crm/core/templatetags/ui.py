@@ -229,6 +229,7 @@ def _phone(text):
 
 
 # --- Time ---------------------------------------------------------------------------------------------------------
+NEARLY_A_DAY = timedelta(hours=23, minutes=30)  # would be told as 24 hours
 UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 
@@ -362,6 +363,12 @@ def _rounded(delta):
     return seconds if abs(seconds) < 3600 else int(seconds / 60) * 60
 
 
+def _since(passed, local, now):
+    """Seconds to tell of what is past: from a day on whole days, counted as the headings over a list count them."""
+    days = (now.date() - local.date()).days
+    return days * 86400 if passed >= NEARLY_A_DAY and days else abs(_rounded(passed))
+
+
 @register.simple_tag
 def ago(moment):
     """A past moment in relative words; after a month, the date."""
@@ -372,7 +379,7 @@ def ago(moment):
     if timedelta(0) <= passed < timedelta(minutes=1):
         text = _("just now")
     elif abs(passed) < timedelta(days=30):
-        text = _passed(-_rounded(passed), True)
+        text = _passed(-_since(passed, local, now) if passed > timedelta(0) else -_rounded(passed), True)
     else:
         text = _day(local, now)
     return _time_tag(moment, text, css="ago")
@@ -387,10 +394,15 @@ def due(moment):
     return _time_tag(moment, text, state=state, css="due")
 
 
+def due_words(moment, now):
+    """What ``due`` says, without its tag: for rows that are told in words."""
+    return _due(moment, timezone.localtime(now))[0]
+
+
 def _due(moment, now):
     local, left = timezone.localtime(moment), moment - now
     if left < timedelta(0):
-        return _("%(time)s overdue") % {"time": _passed(_rounded(left))}, "overdue"
+        return _("%(time)s overdue") % {"time": _passed(_since(-left, local, now))}, "overdue"
     if left < timedelta(hours=1):
         return _passed(_rounded(left), True), "soon"
     clock, days = _clock(local.hour, local.minute), (local.date() - now.date()).days
