@@ -9,10 +9,11 @@ from django.utils import timezone, translation
 from analytics import cells, recount
 from analytics.reports import flow, funnel, managers, sources
 from analytics.scope import Scope
+from analytics.tables import Cell
 from analytics.templatetags.reports import words
 from crm.core.models import Organisation, Reason, Stage
 from deals.services import funnel as deal_funnel
-from leads.models import Origin
+from leads.models import Lead, Origin
 from leads.services import funnel as lead_funnel
 from leads.services import merging, unmerging
 from tests.factories import DealFactory, LeadFactory
@@ -255,3 +256,37 @@ def test_days_of_a_report_are_said_as_elsewhere_and_stay_dates_in_files(signed_i
         assert [words(row[0]) for row in [*table.rows, table.total]] == ["Mar 1, 2025", "Mar 2, 2025", "Total"]
     body = b"".join(client.get(f"/reports/leads/{query}&format=csv").streaming_content).decode("utf-8-sig")
     assert [line.split(";")[0] for line in body.splitlines()[1:3]] == ["2025-03-01", "2025-03-02"]
+
+
+def test_rows_stand_newest_first_page_by_page(signed_in, admin, funnels, monkeypatch):
+    monkeypatch.setattr("analytics.views.PAGE", 2)
+    ages = {LeadFactory(): days for days in (3, 1, 5, 2)}
+    for lead, days in ages.items():
+        Lead.objects.filter(pk=lead.pk).update(created_at=timezone.now() - timedelta(days=days))
+    client, seen, url = signed_in(admin), [], "/reports/rows/new_leads/?"
+    while url:
+        page = client.get(url.replace("?", "/reports/rows/new_leads/?") if url.startswith("?") else url)
+        seen += [row.pk for row in page.context["rows"]]
+        url = page.context.get("next_url", "")
+    assert seen == [lead.pk for lead, _days in sorted(ages.items(), key=lambda pair: pair[1])]
+
+
+def test_a_manager_is_told_whose_figures_these_are(signed_in, rep, head, funnels):
+    own, all_of_them = (signed_in(who).get("/reports/").text for who in (rep, head))
+    assert ["Only your own leads and deals are counted." in page for page in (own, all_of_them)] == [True, False]
+    assert ['<select name="owner"' in page for page in (own, all_of_them)] == [False, True]
+
+
+def test_without_leads_a_report_says_so_and_not_to_choose_another_period(signed_in, rep, funnels):
+    client = signed_in(rep)
+    for page in ("/reports/", "/reports/funnel/", "/reports/leads/"):
+        text = client.get(page).text
+        assert ("There are no leads yet" in text, "Choose a longer period" in text) == (True, False)
+    LeadFactory(owner=rep)
+    assert "There are no leads yet" not in client.get("/reports/funnel/").text
+
+
+def test_a_weighted_sum_is_shown_whole():
+    cell = Cell(Decimal("68116943.90"), kind="estimate")
+    with translation.override("ru"):
+        assert words(cell, "RUB").replace("\xa0", " ") == "68 116 944 ₽"

@@ -327,3 +327,13 @@ def test_a_visit_to_what_only_takes_forms_is_told_so_in_the_users_language(clien
     assert (page.status_code, page["Allow"]) == (405, "POST, OPTIONS")
     assert "Этот адрес только принимает" in page.content.decode()
     assert client.get(reverse("core:logout"), headers={"accept": "application/json"}).content == b""
+
+
+def test_from_a_day_on_an_age_counts_calendar_days():
+    ages = [timedelta(hours=20), timedelta(hours=23, minutes=45), timedelta(hours=36), timedelta(hours=47)]
+    with time_machine.travel(NOW, tick=False), translation.override("en"), timezone.override("Asia/Vladivostok"):
+        told = [(words(ui.ago(NOW - age)), words(ui.due(NOW - age))) for age in ages]
+    assert told == [  # 19:00 there: the day before yesterday begins 43 hours ago
+        ("20 hours ago", "20 hours overdue"), ("1 day ago", "1 day overdue"), ("1 day ago", "1 day overdue"),
+        ("2 days ago", "2 days overdue"),
+    ]  # fmt: skip

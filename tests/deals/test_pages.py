@@ -128,11 +128,11 @@ def test_a_letter_about_the_deal_goes_to_its_leads_address(signed_in, rep, colle
     deal, bare = DealFactory(owner=rep, lead=lead, person=lead.person), DealFactory(owner=rep)
     client, url = signed_in(rep), f"/deals/{deal.pk}/letters/new/"
     assert url in client.get(f"/deals/{deal.pk}/").content.decode()
-    assert f"/deals/{bare.pk}/letters/new/" not in client.get(f"/deals/{bare.pk}/").content.decode()
-    assert [client.get(f"/deals/{bare.pk}/letters/new/").status_code, signed_in(colleague).get(url).status_code] == [
-        404,
-        404,
-    ]
+    card, dialog = client.get(f"/deals/{bare.pk}/").text, client.get(f"/deals/{bare.pk}/letters/new/")
+    assert f"/deals/{bare.pk}/letters/new/" not in card and "No email from here: the deal has no lead." in card
+    assert (dialog.status_code, "letter-form" in dialog.text) == (200, False)
+    assert "This deal was made without a lead" in dialog.text
+    assert signed_in(colleague).get(url).status_code == 404
     answer = post(client, url, {"subject": "КП", "text": "Добрый день!"})
     assert answer.status_code == 204 and "deal:changed" in json.loads(answer["HX-Trigger"])
     assert list(Message.objects.values_list("lead", "deal_ref", "by", "to")) == [(lead.pk, deal.pk, rep.pk, lead.email)]

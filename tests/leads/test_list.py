@@ -447,3 +447,23 @@ def _nodes(plan):
 
 def test_the_address_of_the_list_is_the_one_the_shell_knows():
     assert reverse("leads:list") == URL
+
+
+def test_of_views_with_the_same_filters_the_one_opened_is_the_active_one(rep, signed_in):
+    first, second = (
+        SavedView.objects.create(user=rep, page="leads:list", name=name, query="band=cold") for name in ("One", "Two")
+    )
+    client = signed_in(rep)
+
+    def active(query):
+        return [tab["url"] for tab in client.get(f"/leads/?{query}").context["views"] if tab.get("active")]
+
+    assert active("band=cold") == ["/leads/?band=cold"]
+    assert active(f"band=cold&view={second.pk}") == [f"/leads/?band=cold&view={second.pk}"]
+    assert active(f"band=hot&view={first.pk}") == ["/leads/?band=hot"]
+
+
+def test_a_search_that_finds_nothing_yet_is_not_offered_for_saving(rep, signed_in):
+    client = signed_in(rep)
+    assert "save_url" not in client.get("/leads/?q=iv").context
+    assert client.get("/leads/?q=iva").context["save_url"] == "/views/new/?page=leads%3Alist&query=q%3Diva"

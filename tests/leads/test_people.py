@@ -1,6 +1,9 @@
 """Clients and companies: who sees them, their contacts, their fields, the lists."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from leads.models import Company, Identity, Kind, Person
 from leads.services import people
@@ -166,3 +169,19 @@ def test_a_company_keeps_one_card_a_name(rep, signed_in):
     good = client.post(address, {"name": "АО Роза", "inn": "7707083893"}, headers=HTMX)
     assert (taken.status_code, wrong.status_code, good.status_code) == (422, 422, 200)
     assert Company.objects.values_list("name", "inn").get(pk=lead.company_id) == ("АО Роза", "7707083893")
+
+
+def test_the_list_stands_newest_first_with_a_contact_of_each(rep, signed_in, monkeypatch):
+    monkeypatch.setattr("leads.views.people.PAGE", 2)
+    ages = {PersonFactory(name=f"after {days} days"): days for days in (3, 1, 2)}
+    for person, days in ages.items():
+        LeadFactory(owner=rep, person=person)
+        Person.objects.filter(pk=person.pk).update(created_at=timezone.now() - timedelta(days=days))
+    first = signed_in(rep).get("/people/")
+    second = signed_in(rep).get(first.context["next_url"])
+    shown = [*first.context["people"], *second.context["people"]]
+    assert [person.name for person in shown] == ["after 1 days", "after 2 days", "after 3 days"]
+    assert [person.phone for person in shown] == [
+        person.identities.filter(kind="phone").order_by("pk").first().value for person in shown
+    ]
+    assert signed_in(rep).get("/people/?after=5").status_code == 400

@@ -253,3 +253,12 @@ def test_a_task_of_a_client_without_a_lead_names_and_opens_the_client(signed_in,
     for page in (client.get("/tasks/").content.decode(), client.get("/").content.decode()):
         assert "Anna Mine" in page and f'href="/people/{mine.pk}/"' in page
         assert "Boris Theirs" not in page and f"/people/{theirs.pk}/" not in page
+
+
+def test_nothing_ever_planned_is_not_called_done(rep, signed_in):
+    client = signed_in(rep)
+    assert "No tasks yet" in client.get("/tasks/").text
+    task = plan(LeadFactory(owner=rep), rep, later(hours=1))
+    tasks.finish(task, by=rep)
+    page = client.get("/tasks/").text
+    assert ("No tasks yet" in page, "Everything is done" in page) == (False, True)

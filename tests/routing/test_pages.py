@@ -3,11 +3,13 @@
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import translation
 
 from crm.core.models import Job
 from leads.models import Assignment, Lead
 from routing import services
 from routing.models import Debt, Rule
+from routing.words import step as told
 from tests.factories import LeadFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +42,7 @@ def test_the_card_tells_why_in_the_readers_language(lead, rules, rep, signed_in)
         ("VIP", False, "city is Казань — here: Уфа"), ("All evenly", True, "holds for every lead"),
     ]  # fmt: skip
     assert [(c["name"], c["chosen"], c["before"], c["after"]) for c in steps[1]["candidates"]] == [
-        (str(rep), True, "+0.00", "+0.00")
+        (str(rep), True, "+0.000", "+0.000")
     ]
     rep.language = "ru"
     rep.save()
@@ -130,3 +132,13 @@ def test_mistakes_in_a_rule_are_named(admin, rep, signed_in):
         page = signed_in(admin).post("/admin/routing/rule/add/", FORM | change)
         assert words in " ".join(page.context["adminform"].form.errors[field])
     assert not Rule.objects.exists()
+
+
+def test_debts_are_rounded_and_who_is_not_listed_could_not_take_it_either():
+    away = [{"user": n, "name": f"n{n}", "why": "absent"} for n in range(2, 5)]
+    entry = {"name": "All", "matched": True, "given": 1, "strategy": "turns", "more": 7, "test": [],
+             "candidates": [{"user": 1, "name": "n1", "before": "0.909091", "after": "-0.090909"}, *away]}  # fmt: skip
+    with translation.override("en"):
+        step = told(entry)
+    assert [(row["before"], row["after"]) for row in step["candidates"]] == [("+0.909", "−0.091")]
+    assert (len(step["absent"]), step["absent_count"]) == (3, 10)
