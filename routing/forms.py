@@ -34,7 +34,9 @@ class RuleForm(forms.ModelForm):
         help_texts = {
             "team": gettext_lazy("Empty: all teams."),
             "person": gettext_lazy("For the strategy “to a named person”; heads get leads only so."),
-            "skills": gettext_lazy("All are needed. None, with the strategy “by skill”: the product asked for."),
+            "skills": gettext_lazy(
+                "All are needed. If none is chosen, the strategy “by skill” looks for the skill that is called as the product."
+            ),
         }
 
     def __init__(self, *args, **kwargs):

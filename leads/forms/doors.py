@@ -125,7 +125,10 @@ class MappingForm(forms.Form):
         choices = [("", _("known by the names")), (ONE, _("no, always one")), *((path, path) for path in lists)]
         choices += [(stated, stated)] if stated not in dict(choices) else []
         self.fields["each"] = forms.ChoiceField(
-            choices=choices, required=False, initial=stated, label=_("Several enquiries in one body, in the list")
+            choices=choices,
+            required=False,
+            initial=stated,
+            label=_("List of enquiries, where one delivery brings several"),
         )
 
     def _row(self, number, path, target, form):

@@ -124,8 +124,8 @@ def _said(row):
         return {"detail": "", "waits": waits.why(row)}
     failed = row.reason == Submission.Reason.FAILED
     is_technical = failed or (row.reason == Submission.Reason.UNPARSEABLE and TECHNICAL.search(detail))
-    what = _("The enquiry is kept. Once the cause is mended, “Read again” makes a lead of it.") if failed else ""
-    return {"detail": what, "technical": detail} if is_technical else {"detail": detail}
+    what = _("The enquiry is kept. Once the cause is mended, “Read again” makes a lead of it.")
+    return {"technical": detail, "waits": [what] if failed else []} if is_technical else {"detail": detail}
 
 
 def _reservation(code):

@@ -9,7 +9,7 @@ class Organisation(models.Model):
     """The one row of company-wide settings."""
 
     class Returning(models.TextChoices):
-        LEAD = "lead", _("a new enquiry on the funnel")
+        LEAD = "lead", _("a new lead in the pipeline")
         DEAL = "deal", _("a new deal where the person has bought before")
 
     name = models.CharField(_("company"), max_length=120, default="CRM")
@@ -24,15 +24,15 @@ class Organisation(models.Model):
     from_email = models.EmailField(_("sender of emails"), blank=True)
     returning = models.CharField(_("a client comes back as"), max_length=4, choices=Returning, default=Returning.LEAD)
     reaction_minutes = models.PositiveIntegerField(
-        _("reaction norm, working minutes"), default=15, validators=[MinValueValidator(1), MaxValueValidator(10_000)]
+        _("time to react, working minutes"), default=15, validators=[MinValueValidator(1), MaxValueValidator(10_000)]
     )
     role_mailboxes = models.TextField(
-        _("mailboxes of many people"), blank=True,
+        _("shared mailboxes"), blank=True,
         default="info sales office mail contact hello admin support zakaz order buh hr reception pochta zakupki",
         help_text=_("Names before the @, separated by spaces: an email from there says nothing about who wrote it."),
     )  # fmt: skip
     shared_phones = models.TextField(
-        _("phones of many people"), blank=True,
+        _("shared phones"), blank=True,
         help_text=_("Switchboards, by commas: who calls from there is known by a second sign only."),
     )  # fmt: skip
     refused_days = models.PositiveSmallIntegerField(
