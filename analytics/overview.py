@@ -32,7 +32,7 @@ def _numbers(scope):
 def tiles(scope, query):
     now, then = _numbers(scope), _numbers(scope.before())
     money, deals = "money", "manager_deals"
-    young = _("of these leads, by now; fresh ones have had less time")
+    young = _("of these leads, by now; fresh ones are still in work")
     plan = [
         (_("New leads"), "number", "new", "new_leads", {}, ""),
         (_("Converted"), "number", "converted", "source", {"measure": "converted"}, young),

@@ -395,8 +395,8 @@ def due(moment):
 
 
 def due_words(moment, now):
-    """What ``due`` says, without its tag: for rows that are told in words."""
-    return _due(moment, timezone.localtime(now))[0]
+    """What ``due`` says, without its tag: for rows that are told in words; a number stays with its unit."""
+    return re.sub(r"(?<=\d) ", "\N{NO-BREAK SPACE}", _due(moment, timezone.localtime(now))[0])
 
 
 def _due(moment, now):
