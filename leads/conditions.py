@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from operator import attrgetter
 
 from django.core.exceptions import ValidationError
+from django.utils.formats import number_format
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
@@ -167,7 +168,16 @@ def in_words(test):
 
 def _shown(field, value):
     several = isinstance(value, list | tuple | set)
-    return ", ".join(said(field, one) for one in value) if several else said(field, value)
+    return ", ".join(_read(field, one) for one in value) if several else _read(field, value)
+
+
+def _read(field, value):
+    """As ``said``, thousands of a number apart: in a sentence, not in a box."""
+    word = said(field, value)
+    number = _number(value) if field in NUMBERS and word == str(value) else None
+    if number is None:
+        return word
+    return number_format(number, 0 if number == number.to_integral_value() else None, force_grouping=True)
 
 
 @functools.lru_cache(2000)

@@ -11,7 +11,9 @@ from leads.capture.talk import Chat, Status
 
 LABEL = _("SMS: a trial, nothing is sent")
 NEEDS_SECRET = True
-SECRET_HELP = _("Stands in the header “Authorization: Bearer” of what is sent.")
+SECRET_HELP = _(
+    "Stands in the header “Authorization: Bearer” when you play the client and post to the address yourself."
+)
 CHANNEL = "phone"
 SETTINGS = {"welcome": sms.WELCOME}
 STATUSES = {"sent", "delivered", "read", "failed"}

@@ -69,6 +69,7 @@ function offer() { // its form takes the place of the button, and what was said 
   document.getElementById("log").scrollTop = 1e6;
 }
 leave.addEventListener("click", () => { offer(); contact.elements.name.focus(); });
+document.getElementById("later").addEventListener("click", () => { [contact.hidden, leave.hidden] = [true, false]; complain(""); });
 contact.addEventListener("submit", async (event) => {
   event.preventDefault();
   complain("");
