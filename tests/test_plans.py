@@ -18,7 +18,7 @@ from crm.core.models import Job
 from leads.models import Lead
 
 LEADS = 3000
-BIG = {"leads_lead", "leads_interaction", "leads_submission", "core_job"}
+BIG = {"leads_lead", "leads_interaction", "leads_submission", "leads_person", "leads_company", "core_job"}
 PAGES = [
     "/", "/leads/", "/leads/?sort=score", "/leads/?attention=waiting", "/leads/?attention=overdue", "/search/?q=4567",
     "/leads/board/", "/deals/", "/deals/board/", "/tasks/", "/leads/{lead}/", "/leads/{lead}/timeline/",
@@ -87,6 +87,11 @@ def test_no_page_reads_a_big_table_from_end_to_end(company):
     found = {(who, page): scanned(statements_of(page, who)) for who in WHO for page in PAGES}
     found["worker"] = scanned(asked(jobs.lease))
     assert {where: reads for where, reads in found.items() if reads} == {}
+
+
+def test_clients_come_newest_first_without_reading_all(company):
+    found = {page: scanned(statements_of(page, "admin")) for page in ("/people/", "/companies/")}
+    assert found == {"/people/": [], "/companies/": []}
 
 
 def test_reports_can_be_served_by_indexes(company):

@@ -37,6 +37,7 @@ class Company(models.Model):
     class Meta:
         ordering = ["name"]
         verbose_name, verbose_name_plural = _("company"), _("companies")
+        indexes = [models.Index(fields=["-created_at", "-id"], name="leads_company_created")]
 
     def __str__(self):
         return self.name
@@ -64,7 +65,8 @@ class Person(models.Model):
     class Meta:
         verbose_name, verbose_name_plural = _("person"), _("people")
         indexes = [
-            models.Index(fields=["merged_into"], condition=Q(merged_into__isnull=False), name="leads_person_merged")
+            models.Index(fields=["merged_into"], condition=Q(merged_into__isnull=False), name="leads_person_merged"),
+            models.Index(fields=["-created_at", "-id"], name="leads_person_created"),
         ]
 
     def __str__(self):

@@ -55,7 +55,8 @@ def team(request):
     pool = oversight.pool(request.user)
     context = {"teams": oversight.teams(request.user), "pool": pool[: oversight.SHOWN], "demo": _demo()}
     context["pool_goes_on"] = len(pool) > oversight.SHOWN
-    context["begins"] = not pool and not Lead.objects.visible_to(request.user).exists()
+    busy = pool or any(counts["open"] for _team, lines in context["teams"] for _person, counts in lines)
+    context["begins"] = not busy and not Lead.objects.visible_to(request.user).exists()
     return render(request, "home/team.html", context)
 
 
