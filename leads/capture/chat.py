@@ -19,6 +19,7 @@ from leads.identity import Known
 LABEL = _("Chat on the site")
 NEEDS_SECRET = False
 CHANNEL = "chat"
+COMMON = ("origins",)  # the sites that may show it
 MAX_BODY = 64 * 1024
 SETTINGS = {
     "lead_at": Setting(

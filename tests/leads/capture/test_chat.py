@@ -141,6 +141,17 @@ def test_the_page_may_stand_on_stated_sites_alone(desk, client):
     assert "X-Frame-Options" not in response.headers
 
 
+def test_those_sites_are_stated_on_its_settings_page(desk, admin, signed_in):
+    browser, address = signed_in(admin), "/sources/desk/edit/"
+    kept = {"name": "Chat", "key": "desk", "channel": "chat", "s_lead_at": "first", "is_active": "on"}
+    page = browser.get(address)
+    assert 'name="origins"' in page.text
+    known = {name: page.context["form"][name].value() or "" for name in page.context["form"].fields}
+    assert browser.post(address, known | kept | {"origins": "shop.example"}).status_code == 302
+    desk.refresh_from_db()
+    assert desk.settings["origins"] == ["shop.example"]
+
+
 def test_nobody_at_work_is_said(desk, client, rep, settings):
     settings.CONFIG_TTL = 0
     assert b"data-online" in client.get("/chat/desk/").content
