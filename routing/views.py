@@ -45,6 +45,8 @@ def simulator(request):
     context = {"form": form}
     if form.is_bound and form.is_valid():
         context |= _tried(form.cleaned_data["lead"])
+    elif not form.is_bound:
+        context["nothing"] = not Lead.objects.visible_to(request.user).exists()
     return render(request, "routing/simulator.html", context, status=422 if form.errors else 200)
 
 

@@ -98,4 +98,4 @@ class EvidenceAdmin(ReadOnlyAdmin):
 
     @admin.display(description=COLUMNS["why"])
     def reason(self, row):
-        return row.reason
+        return row.reason or (_("Points fade: half of them go with every half-life of the rule.") if row.step else "—")

@@ -98,6 +98,13 @@ def test_the_simulator_refuses_what_is_no_lead(rules, head, signed_in, number):
     assert "There is no such lead, or you do not see it." in page.content.decode()
 
 
+def test_the_simulator_of_a_company_without_leads_says_so(rules, head, signed_in):
+    said = "There are no leads yet."
+    assert said in signed_in(head).get("/distribution/try/").text
+    LeadFactory(owner=head)
+    assert said not in signed_in(head).get("/distribution/try/").text
+
+
 def test_managers_do_not_simulate(rules, rep, signed_in):
     assert signed_in(rep).get("/distribution/try/").status_code == 403
 
