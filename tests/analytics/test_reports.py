@@ -286,6 +286,12 @@ def test_without_leads_a_report_says_so_and_not_to_choose_another_period(signed_
     assert "There are no leads yet" not in client.get("/reports/funnel/").text
 
 
+@pytest.mark.parametrize(("who", "step"), [("admin", "/sources/"), ("marketer", "/leads/imports/"), ("rep", "/leads/")])
+def test_without_leads_each_role_is_sent_where_it_may_act(signed_in, request, funnels, who, step):
+    page = signed_in(request.getfixturevalue(who)).get("/reports/funnel/")
+    assert f'<a class="btn btn-primary" href="{step}">' in page.text
+
+
 def test_a_weighted_sum_is_shown_whole():
     cell = Cell(Decimal("68116943.90"), kind="estimate")
     with translation.override("ru"):
