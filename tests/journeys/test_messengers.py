@@ -125,7 +125,7 @@ def leaves_a_contact(product, chat, card, page):
     chat.locator("#leave").click()
     chat.locator("#name").fill("Вера Павловна")
     chat.locator("#way").fill("8 916 700-80-90")
-    chat.locator("#contact button").click()
+    chat.get_by_role("button", name="Оставить контакт").click()
     expect(chat.locator("#lines .ours").last).to_contain_text("Спасибо")
 
     def known():
