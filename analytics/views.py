@@ -3,7 +3,6 @@
 from urllib.parse import urlencode
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q
 from django.http import Http404
 from django.shortcuts import render
 from django.urls import reverse
@@ -166,12 +165,12 @@ def _back(cell, form):
 
 def _later(kind, queryset, after):
     """What stands behind the place ``after``; a place that was not made here is the beginning."""
-    column = ORDER[kind]
+    field = queryset.model._meta.get_field(ORDER[kind])
     try:
-        at, pk = keyset.decode(after, queryset.model._meta.get_field(column))
+        at, pk = keyset.decode(after, field)
     except keyset.BadCursor:
         return queryset
-    return queryset.filter(Q(**{f"{column}__lt": at}) | Q(**{column: at, "pk__lt": pk}))
+    return queryset.filter(keyset.before(field.name, at, pk, field))
 
 
 def _shown(kind, queryset):

@@ -154,11 +154,12 @@ def _keyset(request, rows, query):
     """A page, newest first, and the address of the next one."""
     after = request.GET.get("after", "")
     if after:
+        field = rows.model._meta.get_field("created_at")
         try:
-            at, pk = keyset.decode(after, rows.model._meta.get_field("created_at"))
+            at, pk = keyset.decode(after, field)
         except keyset.BadCursor as error:
             raise BadRequest(_("This address of the list is not valid.")) from error
-        rows = rows.filter(Q(created_at__lt=at) | Q(created_at=at, pk__lt=pk))
+        rows = rows.filter(keyset.before(field.name, at, pk, field))
     found = list(rows.order_by("-created_at", "-pk")[: PAGE + 1])
     if len(found) <= PAGE:
         return found, ""
