@@ -1,7 +1,6 @@
 from django.contrib import admin, messages
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -10,7 +9,7 @@ from crm.core.admin_base import ReadOnlyAdmin, SettingsAdmin
 from crm.core.naming import COLUMNS
 from leads.conditions import all_in_words
 from routing.forms import RuleForm
-from routing.models import Debt, DebtEntry, Rule
+from routing.models import Debt, DebtEntry, Rule, thousandths
 from routing.services import enqueue_deal
 from routing.staff import Staff, staff
 
@@ -68,7 +67,7 @@ class DebtAdmin(ReadOnlyAdmin):
 
     @admin.display(description=COLUMNS["debt"], ordering="debt")
     def owed(self, row):
-        return number_format(round(row.debt, 3), 3)
+        return thousandths(row.debt)
 
 
 @admin.register(DebtEntry)
@@ -84,7 +83,7 @@ class DebtEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description=COLUMNS["delta"], ordering="delta")
     def change(self, row):
-        return number_format(round(row.delta, 3), 3)
+        return thousandths(row.delta)
 
     @admin.display(description=COLUMNS["assignment"])
     def handed(self, row):

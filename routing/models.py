@@ -5,6 +5,13 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+PLACES = 3  # of a counter: a share of one lead among a team is in them
+
+
+def thousandths(leads):
+    """A counter of the fairness ledger in the reader's figures."""
+    return number_format(round(leads, PLACES), PLACES)
+
 
 class Rule(models.Model):
     """An ordered rule: leads that meet ``condition`` go by ``strategy`` to one of its people who is at work now."""
@@ -59,7 +66,7 @@ class Debt(models.Model):
         constraints = [models.UniqueConstraint(fields=["rule", "user"], name="routing_debt_once")]
 
     def __str__(self):
-        return f"{self.user}: {number_format(round(self.debt, 3), 3)}"
+        return f"{self.user}: {thousandths(self.debt)}"
 
 
 class DebtEntry(models.Model):
@@ -77,4 +84,4 @@ class DebtEntry(models.Model):
         indexes = [models.Index(fields=["rule", "user"], name="routing_debtentry_rule")]
 
     def __str__(self):
-        return f"{self.user}: {number_format(round(self.delta, 3), 3)}"
+        return f"{self.user}: {thousandths(self.delta)}"

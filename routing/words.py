@@ -2,13 +2,12 @@
 
 from decimal import Decimal
 
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from leads.conditions import all_in_words, failure_in_words
 from routing import strategies
-from routing.models import Rule
+from routing.models import Rule, thousandths
 
 AWAY = {
     strategies.OFF_HOURS: pgettext_lazy("why not", "not at work at that hour"),
@@ -19,7 +18,6 @@ AWAY = {
     strategies.NO_SHARE: pgettext_lazy("why not", "share is 0"),
 }
 ABSENT_SHOWN = 5  # more people who could not take it are folded away
-PLACES = 3  # of a debt: a share of one lead among a team is in them
 COUNTERS = {strategies.LOAD: gettext_lazy("open leads")}
 
 
@@ -76,4 +74,4 @@ def _number(value):
         return value
     debt = Decimal(value)
     sign = "+" if debt >= 0 else "−"
-    return f"{sign}{number_format(round(abs(debt), PLACES), PLACES)}"
+    return f"{sign}{thousandths(abs(debt))}"
