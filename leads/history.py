@@ -6,6 +6,7 @@ from datetime import datetime
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from crm.core import keyset
 from crm.core.columns import NAMES, but
 from crm.core.models import User
 from leads.models import Interaction, Kind, Lead, Source
@@ -83,7 +84,7 @@ def page(rows, *, after="", size=PAGE):
         moment, key = datetime.fromisoformat(at), int(pk)
         if moment.tzinfo is None or not 0 <= key < 2**63:
             raise ValueError(after)
-        rows = rows.filter(Q(at__lt=moment) | Q(at=moment, pk__lt=key), at__lte=moment)
+        rows = rows.filter(keyset.before("at", moment, key, Interaction._meta.get_field("at")))
     rows = rows.select_related("by", "message", "phone_call", "submission__source").defer(*UNSEEN)
     found = list(rows.order_by("-at", "-pk")[: size + 1])
     more = f"{found[size - 1].at.isoformat()}~{found[size - 1].pk}" if len(found) > size else ""

@@ -74,6 +74,16 @@ def test_a_page_of_ten_thousand_rows_is_read_by_index_in_a_fixed_number_of_queri
         cursor.execute(f"explain {sql}", params)
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "leads_interaction_lead" in plan and "Seq Scan" not in plan and "Sort" not in plan
+    page = history.page(history.of_lead(lead), size=5_000)
+    with CaptureQueriesContext(connection) as queries:
+        page = history.page(history.of_lead(lead), after=page.after)
+    assert [row.text for row in page.rows[:2]] == ["n04999", "n04998"]
+    with connection.cursor() as cursor:
+        cursor.execute(f"explain {queries[0]['sql']}")
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    scan = plan[plan.index("leads_interaction_lead") :].split("\n")[1]
+    assert re.search(r"Index Cond: \(\(lead_id = \d+\) AND \(ROW\(at, id\) < ROW\(", scan)
+    assert "Seq Scan" not in plan and "Sort" not in plan and "Filter" not in plan
 
 
 @pytest.mark.parametrize(
