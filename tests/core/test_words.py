@@ -12,10 +12,11 @@ from django.urls import reverse
 from django.utils.translation import override
 
 from crm.core import admin_base, jobs
-from crm.core.models import AuditEntry, Calendar, Job
+from crm.core.models import AuditEntry, Calendar, Job, Stage
 from deals.models import Deal
-from leads.models import ConsentText, Source, Touch
+from leads.models import ConsentText, Origin, Source, Touch
 from nurturing.models import Sequence
+from tests.factories import TeamFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -106,13 +107,28 @@ def test_every_job_and_queue_is_called_by_words():
 
 
 def test_what_a_list_was_narrowed_by_is_said_as_its_page_says_it():
-    said = {"query": "state=all&owner=5&owner=me&band=hot&q=Иван", "format": "csv"}
+    anna = UserFactory(first_name="Анна", last_name="Репина")
+    said = {"query": f"state=all&owner={anna.pk}&owner=me&owner=987654&band=hot&q=Иван", "format": "csv"}
     with override("ru"):
         assert AuditEntry(action="export", details=said).facts == [
-            ("Отбор", "состояние: любые; ответственный: №\xa05, я; готовность: горячие; поиск: Иван"),
+            ("Отбор", "состояние: любые; ответственный: Анна Репина, я, №\xa0987654; готовность: горячие; поиск: Иван"),
             ("Вид файла", "csv"),
         ]
         assert AuditEntry(action="export", details={"query": ""}).facts == [("Отбор", "—")]
+
+
+def test_what_a_report_was_narrowed_by_is_named(desk):
+    team, origin = TeamFactory(name="Север"), Origin.objects.create(name="Ярмарка")
+    stage, source = Stage.objects.first(), Source.objects.first()
+    rows = {"team": team, "origin": origin, "stage": stage, "source": source}
+    details = {key: str(row.pk) for key, row in rows.items()} | {"owner": "", "band": "hot"}
+    with override("ru"):
+        facts = dict(AuditEntry(action="export", details=details).facts)
+    shown = {"Команда": team, "Первоисточник": origin, "Этап": stage, "Источник": source}
+    assert facts == {name: str(row) for name, row in shown.items()} | {"Ответственный": "—", "Готовность": "горячие"}
+    odd = {"query": "owner=x&owner=-1&owner=" + "9" * 30 + "&stage=0", "owner": "²"}
+    entry = AuditEntry.objects.create(action="export", details=odd)
+    assert desk.get(reverse("admin:core_auditentry_change", args=[entry.pk])).status_code == 200
 
 
 def test_a_job_given_up_says_what_it_was_about_and_folds_what_the_program_says(desk):

@@ -1,7 +1,9 @@
 import hashlib
+import re
 import secrets
 from urllib.parse import parse_qsl
 
+from django.apps import apps
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.db import models
@@ -9,6 +11,8 @@ from django.utils.formats import number_format
 from django.utils.text import capfirst
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
+
+KEY = re.compile("[1-9][0-9]{0,8}")  # of a row that an address names
 
 
 class Role(models.TextChoices):
@@ -241,7 +245,13 @@ class AuditEntry(models.Model):
         "unassigned": pgettext_lazy("filter", "no owner"),
         "stuck": pgettext_lazy("filter", "too long at the stage"),
     }
-    NUMBERED = {"owner", "stage", "origin", "source", "team"}  # their values are numbers of rows
+    NUMBERED = {  # their values are numbers of rows
+        "owner": "core.User",
+        "stage": "core.Stage",
+        "team": "core.Team",
+        "origin": "leads.Origin",
+        "source": "leads.Source",
+    }
 
     at = models.DateTimeField(auto_now_add=True, db_index=True)
     user = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
@@ -263,7 +273,8 @@ class AuditEntry(models.Model):
     @property
     def facts(self):
         """(name, value) of its details in the reader's words; what was asked for in an address as its parts."""
-        return [(capfirst(self.FACTS.get(name, name)), _in_words(name, value)) for name, value in self.details.items()]
+        names = self.FILTERS | self.FACTS  # a report keeps what it was narrowed by one by one
+        return [(capfirst(names.get(name, name)), _in_words(name, value)) for name, value in self.details.items()]
 
 
 def _in_words(name, value):
@@ -273,26 +284,32 @@ def _in_words(name, value):
         return number_format(value, force_grouping=True)
     if name in {"query", "filters"} and isinstance(value, str | dict):
         return _filter_in_words(value)
+    if name in AuditEntry.FILTERS and isinstance(value, str):
+        return ", ".join(_chosen(name, [value])) or "—"
     if isinstance(value, dict):
         return "; ".join(f"{key}: {_in_words(key, one)}" for key, one in value.items()) or "—"
     return ", ".join(map(str, value)) if isinstance(value, list) else value or "—"
 
 
 def _filter_in_words(query):
-    """What a list was narrowed by, as its page calls it; of people and stages their numbers."""
+    """What a list was narrowed by, as its page calls it."""
     stated = {}
     for key, one in parse_qsl(query) if isinstance(query, str) else query.items():
         stated.setdefault(key, []).extend(one if isinstance(one, list) else [one])
-    said = []
-    for key, values in stated.items():
-        label = AuditEntry.FILTERS.get(key, key)
-        is_row = key in AuditEntry.NUMBERED
-        words = [
-            gettext("#%s") % one if is_row and str(one).isdigit() else str(AuditEntry.CODES.get(str(one), one))
-            for one in values
-        ]
-        said.append(f"{label}: {', '.join(words)}")
+    said = [f"{AuditEntry.FILTERS.get(key, key)}: {', '.join(_chosen(key, values))}" for key, values in stated.items()]
     return "; ".join(said) or "—"
+
+
+def _chosen(key, values):
+    """The values of a filter in words: rows by their names, of those that are no more the numbers."""
+    values = [str(one) for one in values if one != ""]
+    if key not in AuditEntry.NUMBERED:
+        return [str(AuditEntry.CODES.get(one, one)) for one in values]
+    model = apps.get_model(AuditEntry.NUMBERED[key])
+    numbers = {one for one in values if KEY.fullmatch(one)}
+    names = {str(row.pk): str(row) for row in model._base_manager.filter(pk__in=numbers)}
+    numbered = {one: gettext("#%s") % one for one in numbers}
+    return [str((AuditEntry.CODES | numbered | names).get(one, one)) for one in values]
 
 
 class SavedView(models.Model):
