@@ -25,7 +25,7 @@ from crm.core import (
     admin_sign_ins,  # noqa: F401 - who signed in, who is locked out
     jobs,
 )
-from crm.core.admin_base import ReadOnlyAdmin, SettingsAdmin, Told, Versioned, pairs
+from crm.core.admin_base import DefaultForm, ReadOnlyAdmin, SettingsAdmin, Told, Versioned, pairs
 from crm.core.models import (
     Absence,
     ApiKey,
@@ -185,8 +185,14 @@ class HolidayInline(admin.TabularInline):
 
 @admin.register(Calendar)
 class CalendarAdmin(SettingsAdmin):
+    form = DefaultForm
     list_display = ["name", "is_default"]
     inlines = [HoursInline, HolidayInline]
+
+    def save_model(self, request, obj, form, change):
+        if obj.is_default:
+            Calendar.objects.filter(is_default=True).exclude(pk=obj.pk).update(is_default=False)
+        super().save_model(request, obj, form, change)
 
 
 @admin.register(Absence)

@@ -1,5 +1,6 @@
 """What the admin pages of every app share."""
 
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import ValidationError
@@ -69,6 +70,13 @@ class Told:
         lacking = [] if protected else lacking  # they are named below
         more = len(protected) - NAMED
         return found, counts, lacking, [*protected[:NAMED], *([_("and %s more") % num(more)] if more > 0 else [])]
+
+
+class DefaultForm(forms.ModelForm):
+    """Of rows one of which is the default: marking another one takes the mark from it (``save_model`` of the page)."""
+
+    def _get_validation_exclusions(self):
+        return super()._get_validation_exclusions() | {"is_default"}
 
 
 class CappedPaginator(Paginator):

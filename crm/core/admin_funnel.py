@@ -7,7 +7,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from crm.core.admin_base import SettingsAdmin
+from crm.core.admin_base import DefaultForm, SettingsAdmin
 from crm.core.models import Pipeline, Reason, Stage, StageEdge
 
 SUBJECTS = {"lead": "leads", "deal": "deals"}  # kind of the pipeline → how a stage calls its cards
@@ -91,14 +91,9 @@ class StageInline(admin.StackedInline):
         return super().get_formset(request, obj, **kwargs)
 
 
-class PipelineForm(forms.ModelForm):
-    def validate_constraints(self):
-        """Making one pipeline the default takes that from the other; see PipelineAdmin.save_model."""
-
-
 @admin.register(Pipeline)
 class PipelineAdmin(SettingsAdmin):
-    form = PipelineForm
+    form = DefaultForm
     inlines = [StageInline]
     list_display = ["name", "kind", "position", "is_default", "is_active"]
     list_filter = ["kind"]

@@ -2,8 +2,10 @@
 
 import pytest
 
+from crm.core.models import Calendar, Pipeline
 from deals.models import Product
 from leads.models import Extension, Origin
+from tests.factories import CalendarFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -28,3 +30,20 @@ def test_a_product_has_no_price_below_nothing(admin, signed_in):
     assert "price" in client.post("/admin/deals/product/add/", said | {"price": "-1"}).context["adminform"].form.errors
     assert client.post("/admin/deals/product/add/", said | {"price": "0"}).status_code == 302
     assert list(Product.objects.values_list("name", "price")) == [("x", 0)]
+
+
+def test_making_a_calendar_the_default_takes_that_from_the_other(admin, signed_in):
+    night, _other = CalendarFactory(name="Night"), CalendarFactory(is_default=True)
+    rows = {f"{name}-{what}": 0 for name in ("hours", "holidays") for what in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    said = rows | {"name": "Night", "is_default": "on"}
+    night.hours.all().delete()
+    assert signed_in(admin).post(f"/admin/core/calendar/{night.pk}/change/", said).status_code == 302
+    assert list(Calendar.objects.filter(is_default=True)) == [night]
+
+
+def test_making_a_pipeline_the_default_takes_that_from_the_other_of_its_kind(admin, signed_in):
+    new = {"kind": "deal", "name": "Wholesale", "position": 1, "is_default": "on", "is_active": "on"}
+    rows = {f"stages-{what}": 0 for what in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    leads, _deals = (Pipeline.objects.create(kind=kind, name=kind, is_default=True) for kind in ("lead", "deal"))
+    assert signed_in(admin).post("/admin/core/pipeline/add/", new | rows).status_code == 302
+    assert set(Pipeline.objects.filter(is_default=True)) == {leads, Pipeline.objects.get(name="Wholesale")}
