@@ -41,7 +41,7 @@ from crm.core.models import (
     User,
 )
 from crm.core.naming import COLUMNS
-from crm.core.templatetags.ui import SYMBOLS
+from crm.core.templatetags.ui import SYMBOLS, num
 from crm.core.zones import ZONES
 
 JOB_STATES = {True: pgettext_lazy("job", "given up"), False: pgettext_lazy("job", "to be done")}
@@ -53,6 +53,7 @@ JOB_PAGES = {  # where one sees what a job is about
     "leads.poll_mailbox": "admin:leads_source_change", "leads.cdr_folder": "admin:leads_source_change",
     "nurturing.advance": "admin:nurturing_enrolment_change", "scoring.rescore_all": "admin:scoring_rescoring_change",
 }  # fmt: skip
+NAMED_PEOPLE = 10  # of those who work by a calendar that is to be deleted
 WHY = 120  # characters of what happened to a job, in the list of them
 admin.site.unregister(Group)  # rights follow the role
 admin.site.index_title = gettext_lazy("CRM settings")
@@ -193,6 +194,37 @@ class CalendarAdmin(SettingsAdmin):
         if obj.is_default:
             Calendar.objects.filter(is_default=True).exclude(pk=obj.pk).update(is_default=False)
         super().save_model(request, obj, form, change)
+
+    def get_deleted_objects(self, objs, request):
+        """Somebody's hours stay in force: neither the default nor the last calendar goes."""
+        found, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        said = _(
+            "“%s” is the default: people without a calendar of their own work by it. Make another one the default."
+        )
+        protected = [*protected, *(said % row for row in objs if row.is_default)]
+        if not protected and not Calendar.objects.exclude(pk__in=[row.pk for row in objs]).exists():
+            protected = [_("Without any calendar everybody would count as at work at every hour.")]
+        return found, counts, lacking, protected
+
+    def aftermath(self, rows):
+        """Who works by the calendars, and what they will work by."""
+        said, others = [], Calendar.objects.exclude(pk__in=[row.pk for row in rows])
+        for row in rows:
+            people = User.objects.filter(calendar=row, is_active=True)
+            count, names = people.count(), ", ".join(str(user) for user in people[:NAMED_PEOPLE])
+            names += " " + _("and %s more") % num(count - NAMED_PEOPLE) if count > NAMED_PEOPLE else ""
+            told = ngettext(
+                "%(n)s person works by “%(calendar)s”: %(names)s.",
+                "%(n)s people work by “%(calendar)s”: %(names)s.",
+                count,
+            )
+            told = told if count else _("Nobody works by “%(calendar)s”.")
+            said.append(told % {"calendar": row, "n": num(count), "names": names})
+        if not User.objects.filter(calendar__in=[row.pk for row in rows], is_active=True).exists():
+            return said
+        if default := others.filter(is_default=True).first():
+            return [*said, _("Afterwards they will work by “%s”, the default.") % default]
+        return [*said, _("Afterwards they will have no calendar: they will count as at work at every hour.")]
 
 
 @admin.register(Absence)

@@ -51,13 +51,22 @@ class Told:
         fields = {field.name: field for field in self.model._meta.fields}
         return capfirst(fields["is_active"].verbose_name) if "is_active" in fields else ""
 
+    def aftermath(self, rows):
+        """What a deletion changes for others, sentence by sentence."""
+        return []
+
     def delete_view(self, request, object_id, extra_context=None):
-        return super().delete_view(request, object_id, {"mark": self.mark(), **(extra_context or {})})
+        response = super().delete_view(request, object_id, extra_context)
+        return self._asking(response, lambda context: [context["object"]])
 
     def response_action(self, request, queryset):
         response = super().response_action(request, queryset)
-        if getattr(response, "context_data", None):  # the page that asks before several are deleted
-            response.context_data["mark"] = self.mark()
+        return self._asking(response, lambda context: context["queryset"])
+
+    def _asking(self, response, rows):
+        """The page that asks before something is deleted."""
+        if context := getattr(response, "context_data", None):
+            context |= {"mark": self.mark(), "aftermath": self.aftermath(rows(context))}
         return response
 
     def get_deleted_objects(self, objs, request):

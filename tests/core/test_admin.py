@@ -2,10 +2,10 @@
 
 import pytest
 
-from crm.core.models import Calendar, Pipeline
+from crm.core.models import Calendar, Pipeline, User
 from deals.models import Product
 from leads.models import Extension, Origin
-from tests.factories import CalendarFactory
+from tests.factories import CalendarFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -30,6 +30,45 @@ def test_a_product_has_no_price_below_nothing(admin, signed_in):
     assert "price" in client.post("/admin/deals/product/add/", said | {"price": "-1"}).context["adminform"].form.errors
     assert client.post("/admin/deals/product/add/", said | {"price": "0"}).status_code == 302
     assert list(Product.objects.values_list("name", "price")) == [("x", 0)]
+
+
+def calendar_page(client, *calendars, **data):
+    """The page that asks whether to delete one calendar, or several."""
+    if len(calendars) == 1:
+        return client.post(f"/admin/core/calendar/{calendars[0].pk}/delete/", data)
+    keys = [calendar.pk for calendar in calendars]
+    return client.post("/admin/core/calendar/", {"action": "delete_selected", "_selected_action": keys, **data})
+
+
+def test_before_a_calendar_is_deleted_it_is_said_who_works_by_it(admin, signed_in):
+    client, default = signed_in(admin), CalendarFactory(is_default=True)
+    night, spare = CalendarFactory(name="Night"), CalendarFactory(name="Spare")
+    people = [UserFactory(calendar=night, first_name=f"A{n:02d}", last_name="B") for n in range(12)]
+    UserFactory(calendar=night, is_active=False)
+    page = calendar_page(client, night).content.decode()
+    assert "12 people work by “Night”: A00 B, " in page and "and 2 more." in page
+    assert f"Afterwards they will work by “{default}”, the default." in page
+    page = calendar_page(client, night, spare).content.decode()
+    assert "12 people work by “Night”" in page and "Nobody works by “Spare”." in page
+    page = calendar_page(client, spare).content.decode()
+    assert "Nobody works by “Spare”." in page and "Afterwards" not in page
+    Calendar.objects.update(is_default=False)
+    assert "they will count as at work at every hour" in calendar_page(client, night).content.decode()
+    User.objects.filter(pk=admin.pk).update(language="ru")
+    User.objects.filter(pk__in=[user.pk for user in people[1:]]).update(calendar=None)
+    assert "По календарю «Night» работает 1 человек: A00 B." in calendar_page(client, night).content.decode()
+    calendar_page(client, night, post="yes")
+    assert not User.objects.filter(calendar=night).exists() and not Calendar.objects.filter(pk=night.pk).exists()
+
+
+def test_neither_the_default_nor_the_last_calendar_is_deleted(admin, signed_in):
+    client, default = signed_in(admin), CalendarFactory(is_default=True)
+    night = CalendarFactory(name="Night")
+    for chosen in ([default], [default, night]):
+        assert "is the default" in calendar_page(client, *chosen, post="yes").content.decode()
+    Calendar.objects.update(is_default=False)
+    assert "at work at every hour" in calendar_page(client, default, night, post="yes").content.decode()
+    assert Calendar.objects.count() == 2
 
 
 def test_making_a_calendar_the_default_takes_that_from_the_other(admin, signed_in):
