@@ -4,6 +4,8 @@ Pure but for the tables that the rows are added to. All times are seconds since 
 """
 
 import hashlib
+import heapq
+import itertools
 import json
 import uuid
 from datetime import UTC, datetime
@@ -24,7 +26,6 @@ from leads.models import (
     Message,
     Person,
     StageMove,
-    Submission,
     Task,
     Touch,
 )
@@ -50,6 +51,26 @@ BROWSER = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/1
 
 def when(seconds):
     return datetime.fromtimestamp(seconds, UTC)
+
+
+class Ledger:
+    """Receipts in the order of their time, as they would have come: a later one waits for the enquiries before it."""
+
+    def __init__(self, table):
+        self.table, self.waiting, self.turn = table, [], itertools.count()
+
+    def add(self, at, **values):
+        """A receipt after which none of an earlier time comes but those put off; returns its key."""
+        self.catch_up(at)
+        return self.table.add(received_at=at, **values)
+
+    def put_off(self, at, **values):
+        heapq.heappush(self.waiting, (at, next(self.turn), values))
+
+    def catch_up(self, until):
+        while self.waiting and self.waiting[0][0] <= until:
+            at, _turn, values = heapq.heappop(self.waiting)
+            self.table.add(received_at=at, **values)
 
 
 class Life:
@@ -148,15 +169,16 @@ class Life:
             self.tell(Kind.PAGE_VIEW, min(self.now, self.after(2 * DAY)), url=page)
 
     def receive(self, state, at=None, reason=""):
-        """A receipt of the ledger."""
+        """A receipt of the ledger; the key of the lead's own one, which is the first."""
         shown = {name: str(value) for name, value in self.fields.items() if value and name != "tags"}
         body = json.dumps(shown | self.marks, ensure_ascii=False).encode()
         signs = [{"kind": kind, "value": shown[kind]} for kind in ("phone", "email") if kind in shown]
         parsed = {**shown, "identities": signs, "marks": self.marks, "consent": True}
         at = at or self.created
         alive = state in {"lead", "merged"}
-        return self.tables[Submission].add(
-            receipt=uuid.UUID(int=self.rng.getrandbits(128)), source_id=self.source.id, received_at=at, body=body,
+        write = self.ledger.add if state == "lead" else self.ledger.put_off
+        return write(
+            at, receipt=uuid.UUID(int=self.rng.getrandbits(128)), source_id=self.source.id, body=body,
             path=f"/capture/{self.source.key}/", content_type="application/json", headers={}, state=state, reason=reason,
             sha256=hashlib.sha256(body).hexdigest(), parsed=parsed, warnings=[], judged_at=at + 1,
             person_id=self.person if alive else None, lead_id=self.lead if alive else None,

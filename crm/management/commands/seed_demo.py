@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection, transaction
 
 from crm.demo import company
 from crm.demo.copying import Tables, write
-from crm.demo.life import DAY, HOUR, MINUTE, Life
+from crm.demo.life import DAY, HOUR, MINUTE, Ledger, Life
 from leads.models import Company as Firm
 from leads.models import Lead, Submission
 from routing.models import Debt, DebtEntry
@@ -42,13 +42,15 @@ class Command(BaseCommand):
 
 
 class Seeding:
-    """Lives one after another, written in chunks; each chunk is one transaction with its debts."""
+    """Lives in the order of their enquiries, written in chunks; each chunk is one transaction with its debts."""
 
     def __init__(self, world, rng, leads):
         self.world, self.rng, self.leads = world, rng, leads
         self.tables = Tables(world.now)
         self.companies = dict(Firm.objects.values_list("name_key", "pk"))
         self.given = dict(Debt.objects.filter(rule=world.routing).values_list("user_id", "given"))
+        self.moments = sorted(self.moment(number) for number in range(leads))
+        self.ledger = Ledger(self.tables[Submission])
         self.first = Lead.objects.count() + self.tables[Lead].next
 
     def run(self):
@@ -65,11 +67,14 @@ class Seeding:
         """(rows as ``Tables.take`` gives them, counters of fairness) of so many lives."""
         deltas, given, life = {}, {}, None
         for number in range(begin, end):
-            life = Life(self.world, self.tables, self.rng, self.first + number, self.moment(number))
-            life.world_companies, life.world_deltas, life.world_given = self.companies, deltas, given
+            life = Life(self.world, self.tables, self.rng, self.first + number, self.moments[number])
+            life.ledger, life.world_companies = self.ledger, self.companies
+            life.world_deltas, life.world_given = deltas, given
             for chapter in (life.meet, life.arrive, life.assign, life.greet, life.work, life.settle):
                 chapter()
             self.noise(life)
+        if end == self.leads:
+            self.ledger.catch_up(self.world.now)
         self.book(life, deltas)
         return self.tables.take(), self.debts(given)
 
