@@ -6,10 +6,10 @@ A subject is a model with ``pipeline``, ``stage`` (StageField), ``status``, ``st
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from django_fsm import TransitionNotAllowed
 
 from crm.core.models import Stage, StageEdge, StageMoveBase
+from crm.core.refusals import Refusal
 
 Kind = StageMoveBase.Kind
 
@@ -19,7 +19,7 @@ class GateRefused(Exception):
 
     def __init__(self, stage, missing):
         self.stage, self.missing = stage, missing
-        super().__init__(_("To enter “%(stage)s”, fill in first what it asks for.") % {"stage": stage.name})
+        super().__init__(Refusal("gate", stage=stage.name))
 
 
 class StaleCard(Exception):
@@ -27,7 +27,7 @@ class StaleCard(Exception):
 
     def __init__(self, subject):
         self.subject = subject
-        super().__init__(_("Somebody has moved this card meanwhile; it is at “%s” now.") % subject.stage.name)
+        super().__init__(Refusal("moved_on", stage=subject.stage.name))
 
 
 def may_use(edge_heads_only, user):
@@ -45,12 +45,9 @@ def resolve(subject, to, *, by=None):
         source_id=subject.stage_id, target=to, target__pipeline_id=subject.pipeline_id
     ).first()
     if not edge:
-        raise TransitionNotAllowed(
-            _("A move from “%(source)s” to “%(target)s” is not allowed in this funnel.")
-            % {"source": subject.stage.name, "target": to.name}
-        )
+        raise TransitionNotAllowed(Refusal("no_move", source=subject.stage.name, target=to.name))
     if not may_use(edge.heads_only, by):
-        raise PermissionDenied(_("Only a head of sales may make this move."))
+        raise PermissionDenied(Refusal("heads_only"))
     if missing := missing_fields(subject, to):
         raise GateRefused(to, missing)
     return to.pk

@@ -1,18 +1,16 @@
 """One action on many leads: each is asked for its rights and gates by itself, refusals are counted by their reason."""
 
-from collections import Counter
-
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone, translation
-from django.utils.translation import gettext as _
 from django_fsm import TransitionNotAllowed
 
 from crm.core.funnel import GateRefused, StaleCard
 from crm.core.jobs import enqueue
 from crm.core.models import Reason, Stage, User
 from crm.core.notices import notify
+from crm.core.refusals import Refusal, kept
 from leads.models import BulkRun, Lead
 from leads.services import cards, funnel
 
@@ -55,30 +53,38 @@ def advance(run):
     """Do one chunk and note how far it got."""
     keys = run.ids[run.place : run.place + CHUNK]
     leads = Lead.objects.editable_by(run.by).select_related("stage", "owner").in_bulk(keys) if run.by.is_active else {}
-    refusals = Counter(run.refusals)
+    refusals = run.counted
     verb = _verb(run)
     for key in sorted(keys):  # one order for all: two runs over the same leads do not block each other
         why = _try(verb, leads.get(key), run.by)
         run.done += not why
         run.refused += bool(why)
-        refusals.update([why] if why else [])
-        run.left += [key] if why else []
-    run.refusals, run.place = dict(refusals), run.place + len(keys)
+        if why:
+            _count(refusals, *why)
+            run.left.append(key)
+    run.refusals, run.place = refusals, run.place + len(keys)
     if run.place >= run.total:
         run.state, run.finished_at = BulkRun.State.DONE, timezone.now()
     run.save()
 
 
 def _try(verb, lead, by):
-    """Why the verb was refused, in words; "" when it was done."""
+    """Why the verb was refused, as a code with values; None when it was done."""
     if lead is None:
-        return _("no longer open to you")
+        return "not_open", {}
     try:
         with transaction.atomic():
             verb(lead, by)
     except REFUSALS as error:
-        return " ".join(error.messages) if isinstance(error, ValidationError) else str(error)[:300]
-    return ""
+        return kept(error)
+    return None
+
+
+def _count(refusals, code, values):
+    row = next((row for row in refusals if row[:2] == [code, values]), None)
+    if row is None:
+        refusals.append(row := [code, values, 0])
+    row[2] += 1
 
 
 def _verb(run):
@@ -100,11 +106,11 @@ def _verb(run):
 
 def _owner(lead, to, by):
     if to is None:
-        raise PermissionDenied(_("You may not hand leads to this colleague."))
+        raise PermissionDenied(Refusal("none_to_them"))
     cards.change_owner(lead, to, by=by)
 
 
 def _stage(lead, stage, by):
     if stage is None:
-        raise ValidationError(_("This stage no longer exists."))
+        raise ValidationError(Refusal("no_stage"))
     funnel.move_stage(lead, stage, by=by)

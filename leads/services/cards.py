@@ -7,6 +7,7 @@ from django.db import models, transaction
 from django.utils.translation import gettext as _
 
 from crm.core.models import User
+from crm.core.refusals import Refusal
 from leads import identity
 from leads.models import Assignment, Identity, Kind, Lead
 from leads.services import people
@@ -126,11 +127,11 @@ def tag(lead, *, add=(), remove=(), by):
     for word in add:
         word = " ".join(word.replace("\x00", "").split())
         if len(word) > 40:
-            raise ValidationError(_("A tag has at most 40 characters."))
+            raise ValidationError(Refusal("long_tag"))
         if word and word.casefold() not in {known.casefold() for known in tags}:
             tags.append(word)
     if len(tags) > TAGS_AT_MOST:
-        raise ValidationError(_("A card has at most %s tags.") % TAGS_AT_MOST)
+        raise ValidationError(Refusal("many_tags", most=TAGS_AT_MOST))
     if tags != lead.tags:
         put = [word for word in tags if word not in lead.tags]
         taken = [word for word in lead.tags if word not in tags]
@@ -189,7 +190,7 @@ def change_owner(lead, to, *, by):
     lead = locked(lead)
     own = lead.owner_id == by.pk or not by.is_manager
     if not (by.can_change_owner and own and User.objects.owners_for(by).filter(pk=to.pk).exists()):
-        raise PermissionDenied(_("You may not hand this lead to this colleague."))
+        raise PermissionDenied(Refusal("not_to_them"))
     if lead.owner_id == to.pk:
         return None
     return assign(lead, to, how=Assignment.How.HAND, by=by)

@@ -8,6 +8,7 @@ from django_fsm import TransitionNotAllowed
 from crm.core import funnel
 from crm.core.funnel import locked
 from crm.core.models import Reason
+from crm.core.refusals import Refusal
 from leads.models import Kind, StageMove, Status
 from leads.services.tasks import close_open
 from leads.services.timeline import record
@@ -28,7 +29,7 @@ def move_stage(lead, to, *, by=None, version=None):
     """
     lead = locked(lead, version=version)
     if lead.status != Status.OPEN:
-        raise PermissionDenied(_("A closed lead does not move; reopen it first."))
+        raise PermissionDenied(Refusal("closed"))
     if lead.stage_id == to.pk:
         return lead
     source = lead.stage
@@ -41,10 +42,10 @@ def move_stage(lead, to, *, by=None, version=None):
 def reject(lead, reason, *, by=None, note="", version=None):
     """Close as rejected with a reason of the dictionary; raises ValidationError without one."""
     if not isinstance(reason, Reason) or reason.kind != "lead":
-        raise ValidationError(_("Choose why the lead is rejected."))
+        raise ValidationError(Refusal("no_reason"))
     lead = locked(lead, version=version)
     if lead.status != Status.OPEN:
-        raise TransitionNotAllowed(_("The lead is closed already."))
+        raise TransitionNotAllowed(Refusal("closed_already"))
     lead.reject(reason)
     _close(lead, StageMove.Kind.REJECTED, by=by, reason=reason, note=note)
     close_open(lead=lead, by=by, because="rejected")

@@ -1,10 +1,13 @@
 """Actions on many leads: rights and gates are asked for each, what was refused is reported with its reason."""
 
 import pytest
+from django.db import connection
 
 from crm.core.jobs import drain
-from crm.core.models import Notice, Reason, Stage
+from crm.core.models import Notice, Reason, Stage, StageEdge, User
 from leads.models import BulkRun, Lead
+from leads.services.bulk import advance
+from leads.services.funnel import reject
 from tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +35,7 @@ def test_change_of_owner(rep, colleague, outsider, signed_in):
     response = act(signed_in(rep), "owner", [*mine, theirs], owner=colleague.pk)
     assert set(Lead.objects.values_list("owner", flat=True)) == {colleague.pk}
     run = BulkRun.objects.get()
-    assert (run.done, run.refused, run.refusals, run.left) == (2, 1, {"no longer open to you": 1}, [theirs.pk])
+    assert (run.done, run.refused, run.refusals, run.left) == (2, 1, [["not_open", {}, 1]], [theirs.pk])
     assert "Done: 2, refused: 1." in response.content.decode()
     assert f"/leads/{theirs.pk}/" not in response.content.decode()  # not named to whom it is not open
     assert act(signed_in(rep), "owner", mine, owner=outsider.pk).status_code == 422
@@ -99,7 +102,7 @@ def test_a_user_who_was_switched_off_meanwhile_changes_nothing_more(rep, signed_
     rep.is_active = False
     rep.save()
     drain()
-    assert BulkRun.objects.get().refusals == {"no longer open to you": 101}
+    assert BulkRun.objects.get().refusals == [["not_open", {}, 101]]
     assert not Lead.objects.exclude(tags=[]).exists()
 
 
@@ -115,3 +118,40 @@ def test_marketers_change_nothing(marketer, rep, signed_in):
     assert act(signed_in(marketer), "tag", [lead], tag="t").status_code == 403
     lead.refresh_from_db()
     assert lead.tags == []
+
+
+def test_whoever_reads_of_a_run_reads_its_reasons_in_their_language(rep, admin, signed_in):
+    full = LeadFactory(owner=rep, tags=[f"t{n}" for n in range(30)])
+    stages = list(full.pipeline.stages.order_by("position"))
+    StageEdge.objects.filter(source=stages[0], target=stages[2]).delete()
+    closed = LeadFactory(owner=rep)
+    reject(closed, Reason.objects.filter(kind="lead").first() or Reason.objects.create(kind="lead", name="No"), by=rep)
+    act(signed_in(rep), "stage", [closed], stage=stages[1].pk)
+    act(signed_in(rep), "stage", [LeadFactory(owner=rep)], stage=stages[2].pk)
+    act(signed_in(rep), "tag", [full], tag="more")
+    User.objects.filter(pk=admin.pk).update(language="ru")
+    pages = [signed_in(admin).get(f"/leads/bulk/{run.pk}/").content.decode() for run in BulkRun.objects.order_by("pk")]
+    assert "Закрытый лид не двигается; сначала верните его в работу." in pages[0]
+    assert f"Переход с этапа «{stages[0].name}» на «{stages[2].name}» в этой воронке не разрешён." in pages[1]
+    assert "На карточке не больше 30 меток." in pages[2]
+
+
+def test_a_run_that_kept_words_still_shows_and_counts_them(rep, signed_in):
+    theirs = LeadFactory()
+    run = BulkRun.objects.create(by=rep, action="tag", params={"tag": "t"}, ids=[theirs.pk], refusals={"вам нельзя": 2})
+    advance(run)
+    run.refresh_from_db()
+    assert run.refusals == [["вам нельзя", {}, 2], ["not_open", {}, 1]]
+    BulkRun.objects.update(refusals={"вам нельзя 100%": 2})
+    page = signed_in(rep).get(f"/leads/bulk/{run.pk}/").content.decode()
+    assert '<dt class="num">2</dt><dd>вам нельзя 100%</dd>' in page
+
+
+def test_a_program_that_knows_nothing_of_what_is_left_may_write_a_run(rep):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "insert into leads_bulkrun (by_id, action, params, ids, place, done, refused, refusals, state)"
+            " values (%s, 'tag', '{}', '{}', 0, 0, 0, '{}', 'done')",
+            [rep.pk],
+        )
+    assert (BulkRun.objects.get().left, BulkRun.objects.get().reasons) == ([], [])
