@@ -64,7 +64,8 @@ def enqueue(task, ref, *, due_at=None):
 def save_with_job(row, task):
     """Insert a new model row and the job of which it is the ref, in one statement.
 
-    One round trip; where no transaction is open the statement is one of its own.
+    One round trip; where no transaction is open the statement is one of its own. A sender waits for it, so it is planned
+    once a connection, in the web server too.
     """
     values = {}
     for field in row._meta.concrete_fields:
@@ -80,10 +81,21 @@ def save_with_job(row, task):
           insert into core_job (task, ref, queue, due_at, attempts, crashes, error, dead)
           select %s, id::text, %s, now(), 0, 0, '', false from kept)
         select id from kept"""  # noqa: S608  # nosec B608 - names of the model
-    with connection.cursor() as cursor:
+    with connection.cursor() as cursor, _prepared():
         cursor.execute(sql, [*values.values(), task, _queue_of.get(task, "live")])
         row.pk = cursor.fetchone()[0]
     row._state.adding = False
+
+
+@contextmanager
+def _prepared():
+    """Statements within are prepared by the database at their first use and only executed from then on."""
+    driver = connection.connection
+    former, driver.prepare_threshold = driver.prepare_threshold, 0
+    try:
+        yield
+    finally:
+        driver.prepare_threshold = former
 
 
 def clock():

@@ -173,8 +173,8 @@ class Submission(models.Model):
     detail = models.CharField(max_length=500, blank=True)  # the reason in particular: position, field, error
     parsed = models.JSONField(null=True)
     warnings = models.JSONField(default=list)
-    person = models.ForeignKey("leads.Person", models.SET_NULL, null=True, related_name="submissions")
-    lead = models.ForeignKey("leads.Lead", models.SET_NULL, null=True, related_name="submissions")
+    person = models.ForeignKey("leads.Person", models.SET_NULL, null=True, related_name="submissions", db_index=False)
+    lead = models.ForeignKey("leads.Lead", models.SET_NULL, null=True, related_name="submissions", db_index=False)
     judged_at = models.DateTimeField(null=True)
 
     objects = SubmissionQuerySet.as_manager()
@@ -182,16 +182,21 @@ class Submission(models.Model):
     class Meta:
         verbose_name, verbose_name_plural = _("enquiry"), _("enquiries")
         constraints = [
-            models.UniqueConstraint(fields=["source", "idempotency_key"], name="leads_submission_idempotency"),
+            models.UniqueConstraint(
+                fields=["source", "idempotency_key"],
+                name="leads_submission_once",
+                condition=models.Q(idempotency_key__isnull=False),
+            ),
             models.CheckConstraint(
                 condition=~models.Q(state__in=["rejected", "spam", "error"]) | ~models.Q(reason=""),
                 name="leads_submission_says_why",
             ),
         ]
-        indexes = [
+        indexes = [  # a sender waits for each: what a fresh receipt does not have is in none
             models.Index(fields=["source", "-id"], name="leads_submission_source"),
             models.Index(fields=["state", "-id"], name="leads_submission_state"),
-            models.Index(fields=["lead"], name="leads_submission_lead"),
+            models.Index(fields=["lead"], name="leads_submission_of_lead", condition=models.Q(lead__isnull=False)),
+            models.Index(fields=["person"], name="leads_submission_person", condition=models.Q(person__isnull=False)),
             models.Index(fields=["received_at"], name="leads_submission_at"),
             models.Index(  # whose body is to be deleted some day
                 fields=["received_at"],
