@@ -5,12 +5,13 @@ ARGS ?=
 WORKERS ?= 2
 SCALE ?= 1000,100000
 JSON ?=
+OUT ?=
 PYTHON3 ?= python3
 PY := .venv/bin/python
 export PORT DEMO
 
 .DEFAULT_GOAL := help
-.PHONY: help install up test bench faults screenshots lint
+.PHONY: help install up test bench faults pages screenshots lint
 
 help:
 	@echo "make up [PORT=8000] [DEMO=1]        the product with demo data on http://127.0.0.1:8000/"
@@ -18,6 +19,7 @@ help:
 	@echo "make lint                           linters, drawing of the house, migrations, translations, deployment check"
 	@echo "make bench SCALE=1000,100000 JSON=bench.json"
 	@echo "make faults                         the long fault suite"
+	@echo "make pages [OUT=.local/pages]       a picture of every page in Chromium, and what is wrong with it"
 	@echo "make screenshots                    the pictures of the README"
 
 install:
@@ -35,6 +37,9 @@ bench: install
 
 faults: install
 	@FAULTS=1 $(PY) -m pytest -m faults $(ARGS)
+
+pages: install
+	@PAGES=$(or $(OUT),.local/pages) $(PY) -m pytest -m pages -n $(WORKERS) --dist load --show-capture=no tests/pages $(ARGS)
 
 screenshots: install
 	@$(PY) manage.py screenshots

@@ -7,7 +7,9 @@ import shutil
 import time
 
 import pytest
+from django.conf import settings
 from django.db import connection
+from django.test import Client
 from hypothesis import HealthCheck
 from hypothesis import settings as properties
 
@@ -36,6 +38,8 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.browser)
         if item.get_closest_marker("faults") and not os.environ.get("FAULTS"):
             item.add_marker(pytest.mark.skip(reason="long fault suite: run `make faults`"))
+        if item.get_closest_marker("pages") and not os.environ.get("PAGES"):
+            item.add_marker(pytest.mark.skip(reason="a look at every page: run `make pages`"))
 
 
 def _chromium():
@@ -95,3 +99,19 @@ def _wait_for_the_last_answers():
 def page(new_page):
     """A desktop page in Russian."""
     return new_page()
+
+
+@pytest.fixture
+def open_as(new_page, live_server):
+    """``open_as(rep, "/leads/", width=360)``: a page of the user in a browser context of its own."""
+
+    def open_page(user, path="/", **options):
+        page = new_page(**options)
+        client = Client()
+        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        value = client.cookies[settings.SESSION_COOKIE_NAME].value
+        page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": value, "url": live_server.url}])
+        page.goto(path)
+        return page
+
+    return open_page

@@ -4,7 +4,6 @@ nothing on the console, no page that scrolls sideways."""
 import re
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db.models import Count
@@ -12,6 +11,7 @@ from django.db.models import Count
 from deals.models import Deal
 from leads.models import Lead, Message, Source, Submission, Template
 from nurturing.models import Sequence
+from tests.browser.looking import STILL, flaws, listen
 from tests.browser.waiting import until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -47,8 +47,6 @@ SETTINGS = (
 )
 REFUSALS = {"/nowhere/": 404, "/mail/": 403, "/admin/": 403, "/leads/export.csv": 403}  # to a manager
 CARDS = "/leads/{lead}/ /deals/{deal}/ /people/{person}/ /tasks/ /leads/"  # pages from which dialogs open
-STILL = "() => !document.querySelector('.htmx-request, [aria-busy=true]')"
-WIDE = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
 @pytest.fixture
@@ -73,24 +71,6 @@ def keys():
         "template": Template.objects.first().pk, "receipt": Submission.objects.first().pk,
         "letter": Message.objects.exclude(token="").first().token,
     }  # fmt: skip
-
-
-def listen(page, base):
-    """What the page complains of while it loads and where else it asks."""
-    said = []
-    page.on("console", lambda message: said.append(message.text) if message.type in {"error", "warning"} else None)
-    page.on("pageerror", lambda error: said.append(str(error)))
-    own = (base, "data:", "blob:")
-    page.on("request", lambda request: None if request.url.startswith(own) else said.append(request.url))
-    return said
-
-
-def flaws(page, where):
-    """What axe finds on the page as it stands, and whether it scrolls sideways."""
-    found = [f"{where}: {wide} px too wide"] if (wide := page.evaluate(WIDE)) else []
-    for fault in Axe().run(page).response["violations"]:
-        found += [f"{where}: {fault['id']} {node['html'][:200]}" for node in fault["nodes"][:3]]
-    return found
 
 
 def faults(page, path, said, expected=200):
