@@ -43,6 +43,10 @@ GROWS = {
     "leads:receipts", "leads:receipt", "leads:imports", "deals:list", "deals:board", "deals:card", "nurturing:index",
     "nurturing:sequence", "analytics:index", "analytics:report", "routing:fairness", "core:notices",
 }  # fmt: skip
+DIFFER = {  # by role: what it may do there, whose rows it sees
+    "home", "leads-list", "leads-board", "leads-card", "leads-person", "leads-tasks", "leads-receipt", "leads-source",
+    "deals-list", "deals-board", "deals-card", "analytics-index", "routing-fairness", "nurturing-sequence",
+}  # fmt: skip
 LISTS = {
     "leads-list~any": "/leads/?state=all",
     "leads-list~nothing": "/leads/?state=all&q=zzzzqq",

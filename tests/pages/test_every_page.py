@@ -2,7 +2,8 @@
 
 `make pages` leaves a picture of each under OUT/<company>/<language>/ and what is wrong in OUT/<company>-<language>.txt;
 pages whose pictures are there already are not taken again. PAGES_ONLY=regex: these pages alone, anew.
-PAGES_ROLES=manager,visitor: these alone. PAGES_AXE=all: axe-core in English too, none: nowhere.
+PAGES_ROLES=manager,visitor: these alone. PAGES_EACH=once: what roles see alike by the first of them alone. PAGES_AXE=all:
+axe-core in English too, none: nowhere.
 """
 
 import os
@@ -23,6 +24,7 @@ pytestmark = [pytest.mark.pages, pytest.mark.django_db(transaction=True)]
 OUT = Path(os.environ.get("PAGES") or ".local/pages")
 ONLY = re.compile(os.environ.get("PAGES_ONLY", ""))
 ROLES = os.environ.get("PAGES_ROLES", ",".join(("visitor", *company.ROLES))).split(",")
+ONCE = os.environ.get("PAGES_EACH") == "once"
 AXE = os.environ.get("PAGES_AXE", "ru")
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 360, "height": 740}
 TALLEST = 2600  # px of a picture
