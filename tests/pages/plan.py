@@ -81,9 +81,7 @@ REFUSED = {  # forms that are sent empty: by pattern or address
     "admin:leads_consenttext_add", "admin:deals_product_add",
 }  # fmt: skip
 PICKED = {"leads:list", "admin:core_user_changelist", "admin:core_job_changelist", "leads:receipts", "deals:list"}
-MISSING = {
-    "visitor": {"/nowhere/": 404, "/f/nowhere/": 404, "/u/nonenonenone/": 404, "/confirm/none/": 404, "/d/none/": 404}
-}
+MISSING = {"/nowhere/": 404, "/f/nowhere/": 404, "/u/nonenonenone/": 404, "/confirm/none/": 404, "/d/none/": 404}
 SIGNED_IN = {"/nowhere/": 404, "/leads/987654321/": 404, "/logout/": 405}
 FORBIDDEN = {"manager": {"/mail/": 403, "/admin/": 403}, "head": {"/mail/": 403}, "marketer": {"/mail/": 403}}
 
