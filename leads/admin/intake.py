@@ -34,11 +34,17 @@ class SourceAdmin(SettingsAdmin):
     list_filter = [SourceKind, "channel", "is_active"]
     search_fields = ["name", "key"]
     list_select_related = ["origin"]
+    shown = ["name", "kind", "channel", "origin", "is_active"]
     about = _("Doors through which enquiries come in: forms, mailboxes, telephony, messengers, pages of advertising.")
 
     def get_fields(self, request, obj=None):
-        """The form drops the key of a source that is there: its address is in use."""
+        """The form drops the key of a source that is there: its address is in use; one of our own has no door."""
+        if obj and obj.adapter in PSEUDO:
+            return self.shown
         return [name for name in super().get_fields(request, obj) if name != "key" or obj is None]
+
+    def get_readonly_fields(self, request, obj=None):
+        return self.shown if obj and obj.adapter in PSEUDO else super().get_readonly_fields(request, obj)
 
     def has_change_permission(self, request, obj=None):
         return super().has_change_permission(request, obj) and (obj is None or obj.adapter not in PSEUDO)

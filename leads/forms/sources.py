@@ -33,6 +33,8 @@ class PlainSourceForm(forms.ModelForm):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        if not self.fields:  # a source of the product's own, which the settings only show
+            return
         self.fields["adapter"] = forms.ChoiceField(label=_("Kind"), choices=adapter_choices())
         self.fields["secret"].widget = forms.PasswordInput({"autocomplete": "new-password"}, render_value=True)
         if self.instance.pk:

@@ -6,8 +6,9 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from leads.capture import ADAPTERS
+from leads.capture import ADAPTERS, PSEUDO
 from leads.models import Source, Submission
+from leads.services.intake import pseudo_source
 from tests.leads.capture.conftest import make_source
 
 FORM = "application/x-www-form-urlencoded"
@@ -166,3 +167,11 @@ def test_a_secret_that_the_provider_gives_is_not_made_anew_here(office):
     make_source(key="other", adapter="json", secret="ours")
     assert "/sources/door/secret/" not in office.get("/sources/door/").content.decode()
     assert "/sources/other/secret/" in office.get("/sources/other/").content.decode()
+
+
+def test_a_source_of_our_own_is_shown_in_the_settings_and_not_edited(office):
+    for kind in PSEUDO:
+        page = office.get(f"/admin/leads/source/{pseudo_source(kind).pk}/change/")
+        assert page.status_code == 200
+        assert str(PSEUDO[kind]) in page.content.decode()
+        assert 'name="_save"' not in page.content.decode()
