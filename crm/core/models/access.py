@@ -226,6 +226,12 @@ class AuditEntry(models.Model):
         "origin": pgettext_lazy("column", "origin"),
         "source": pgettext_lazy("column", "source"),
         "team": pgettext_lazy("column", "team"),
+        "period": pgettext_lazy("filter", "period"),
+        "start": pgettext_lazy("filter", "from"),
+        "end": pgettext_lazy("filter", "until"),
+        "as_of": pgettext_lazy("filter", "as of"),
+        "touch": pgettext_lazy("filter", "counted by"),
+        "step": pgettext_lazy("filter", "by"),
     }
     CODES = {
         "all": pgettext_lazy("filter", "any"),
@@ -244,6 +250,12 @@ class AuditEntry(models.Model):
         "no_step": pgettext_lazy("filter", "no next step"),
         "unassigned": pgettext_lazy("filter", "no owner"),
         "stuck": pgettext_lazy("filter", "too long at the stage"),
+        "custom": pgettext_lazy("filter", "by dates"),
+        "first": pgettext_lazy("filter", "first touch"),
+        "last": pgettext_lazy("filter", "last touch"),
+        "day": pgettext_lazy("filter", "day"),
+        "week": pgettext_lazy("filter", "week"),
+        "month": pgettext_lazy("filter", "month"),
     }
     NUMBERED = {  # their values are numbers of rows
         "owner": "core.User",
