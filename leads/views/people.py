@@ -194,5 +194,5 @@ def company_edit(request, pk):
     if request.method == "POST" and form.is_valid():
         form.save()
         return answers.away(request, reverse("leads:company", args=[pk]), _("Saved."))
-    context = {"form": form, "title": _("Edit the company"), "action": request.path}
+    context = {"form": form, "title": _("Edit the company “%s”") % row, "action": request.path}
     return answers.dialog(request, "leads/person_edit.html", context, invalid=form.is_bound)

@@ -370,8 +370,8 @@ def _since(passed, local, now):
 
 
 @register.simple_tag
-def ago(moment):
-    """A past moment in relative words; after a month, the date."""
+def ago(moment, under_day=False):
+    """A past moment in relative words; after a month, the date, or the hour where the day stands above."""
     if not moment:
         return NOTHING
     now, local = timezone.localtime(), timezone.localtime(moment)
@@ -381,7 +381,7 @@ def ago(moment):
     elif abs(passed) < timedelta(days=30):
         text = _passed(-_since(passed, local, now) if passed > timedelta(0) else -_rounded(passed), True)
     else:
-        text = _day(local, now)
+        text = _clock(local.hour, local.minute) if under_day else _day(local, now)
     return _time_tag(moment, text, css="ago")
 
 
