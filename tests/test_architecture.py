@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 from django.core.management import call_command
+from django.template.base import TextNode
+from django.template.defaulttags import CommentNode, LoadNode
+from django.template.loader import get_template
+from django.template.loader_tags import BlockNode, ExtendsNode
 
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ["crm", "leads", "deals", "scoring", "routing", "nurturing", "analytics"]
@@ -73,6 +77,17 @@ def test_scripts_have_one_purpose_each():
 def test_templates_stay_readable():
     long = {str(p.relative_to(ROOT)): n for p in TEMPLATES if (n := len(p.read_text().splitlines())) > 120}
     assert long == {}
+
+
+def test_nothing_is_said_outside_the_blocks_of_a_page_that_extends_another():
+    """Django drops it without a word: a name set there stays empty in every block."""
+    harmless, lost = (BlockNode, CommentNode, LoadNode, TextNode), {}
+    for path in TEMPLATES:
+        top = get_template(str(path.relative_to(ROOT / "templates"))).template.nodelist
+        if isinstance(top[0], ExtendsNode):
+            nodes = [node for node in top[0].nodelist if not isinstance(node, harmless)]
+            lost |= {str(path.relative_to(ROOT)): nodes} if nodes else {}
+    assert lost == {}
 
 
 def test_the_broker_is_rung_by_the_relay_alone():

@@ -12,7 +12,7 @@ from python_calamine import CalamineWorkbook
 from crm.core.models import AuditEntry, Reason, Stage
 from deals import services
 from deals.models import Deal, Product
-from leads.models import Interaction, Lead, Message, Task
+from leads.models import Company, Interaction, Lead, Message, Task
 from tests.factories import DealFactory, LeadFactory
 
 pytestmark = pytest.mark.django_db
@@ -195,6 +195,15 @@ def test_panels_show_what_the_user_may_see_and_what_was_bought(signed_in, rep, o
         html = signed_in(rep).get(url, headers={"HX-Request": "true"}).content.decode()
         assert mine.title in html and "Чужая" not in html and "1,000" in html
     assert signed_in(outsider).get(f"/leads/{lead.pk}/deals/").status_code == 404
+
+
+def test_cards_of_lead_client_and_company_ask_for_their_deals(signed_in, rep):
+    lead = LeadFactory(owner=rep, company=Company.objects.create(name="Ромашка", name_key="ромашка"))
+    lead.person.company = lead.company
+    lead.person.save()
+    client = signed_in(rep)
+    for page in (f"/leads/{lead.pk}/", f"/people/{lead.person_id}/", f"/companies/{lead.company_id}/"):
+        assert f'hx-get="{page}deals/"' in client.get(page).content.decode()
 
 
 def test_a_manager_hands_over_own_deals_to_the_team_only(signed_in, rep, colleague, outsider):
