@@ -47,6 +47,10 @@ DIFFER = {  # by role: what it may do there, whose rows it sees
     "home", "leads-list", "leads-board", "leads-card", "leads-person", "leads-tasks", "leads-receipt", "leads-source",
     "deals-list", "deals-board", "deals-card", "analytics-index", "routing-fairness", "nurturing-sequence",
 }  # fmt: skip
+DIFFER = {  # by role: what it may do there, whose rows it sees
+    "home", "leads-list", "leads-board", "leads-card", "leads-person", "leads-tasks", "leads-receipt", "leads-source",
+    "deals-list", "deals-board", "deals-card", "analytics-index", "routing-fairness", "nurturing-sequence",
+}  # fmt: skip
 LISTS = {
     "leads-list~any": "/leads/?state=all",
     "leads-list~nothing": "/leads/?state=all&q=zzzzqq",
@@ -55,8 +59,8 @@ LISTS = {
     "deals-list~nothing": "/deals/?q=zzzzqq",
     "people~nothing": "/people/?q=zzzzqq",
     "companies~nothing": "/companies/?q=zzzzqq",
-    "tasks~nothing": "/tasks/?q=zzzzqq&kind=meeting",
-    "tasks~done": "/tasks/?state=done",
+    "tasks~later": "/tasks/?when=later&who=team",
+    "tasks~done": "/tasks/?when=done",
     "search~nothing": "/search/?q=zzzzqq",
     "search~found": "/search/?q=Константинопольская",
     "receipts~refused": "/receipts/?state=rejected",
@@ -80,7 +84,7 @@ REFUSED = {  # forms that are sent empty: by pattern or address
     "admin:routing_rule_add", "admin:core_pipeline_add", "admin:core_absence_add", "admin:core_apikey_add",
     "admin:leads_consenttext_add", "admin:deals_product_add",
 }  # fmt: skip
-PICKED = {"leads:list", "admin:core_user_changelist", "admin:core_job_changelist", "leads:receipts", "deals:list"}
+PICKED = {"leads:list", "admin:core_user_changelist", "admin:core_job_changelist", "leads:receipts"}
 MISSING = {"/nowhere/": 404, "/f/nowhere/": 404, "/u/nonenonenone/": 404, "/confirm/none/": 404, "/d/none/": 404}
 SIGNED_IN = {"/nowhere/": 404, "/leads/987654321/": 404, "/logout/": 405}
 FORBIDDEN = {"manager": {"/mail/": 403, "/admin/": 403}, "head": {"/mail/": 403}, "marketer": {"/mail/": 403}}
@@ -99,6 +103,12 @@ def pages(places, role, language, wanted=lambda name: True):
         else:
             yield page
     yield from changing  # what may change something comes last
+
+
+def sight(page, role):
+    """What roles see alike has one name; a page of ``DIFFER`` is each role's own."""
+    name = page.name.removeprefix(f"{role}-")
+    return page.name if name in DIFFER else name
 
 
 def _all(places, role, language, wanted):
