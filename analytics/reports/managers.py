@@ -97,13 +97,19 @@ def numbers(scope):
 
 def table(scope):
     found = numbers(scope)
-    rows = [_row(person, n) for person, n in sorted(found.items(), key=lambda item: str(item[0]))]
+    rows = [_row(person, n) for person, n in sorted(found.items(), key=_place)]
     notes = [
         _(
             "Reaction is here by the clock, nights and days off too, from the enquiry to the first answer (the norm on cards is of working time); cycle is from the deal's opening to its winning."
         )
     ]
     return Table(_("Managers"), _columns(), rows, notes=notes, sortable=True)
+
+
+def _place(item):
+    """By name; whoever has nothing to show in the period stands below those who have."""
+    person, n = item
+    return not any(n.values()), str(person)
 
 
 def _columns():
