@@ -30,7 +30,7 @@ class ProductAdmin(SettingsAdmin):
 
 @admin.register(Deal)
 class DealAdmin(ReadOnlyAdmin):
-    list_display = ["title", "person", "sum", "stage", "status", "owner", "created_at", "card"]
+    list_display = ["title", "person", "sum", "stage", "owner", "created_at", "card"]
     list_filter = ["status", "pipeline"]
     list_select_related = ["person", "stage", "owner"]
     search_fields = ["search"]

@@ -1,6 +1,7 @@
 """What the admin pages of every app share."""
 
 from django import forms
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import ValidationError
@@ -72,6 +73,7 @@ class Told:
     def get_deleted_objects(self, objs, request):
         """What stands in the way of a deletion is counted and named: the stock page says of what kind it is."""
         found, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        found, counts = _without_links(found, counts)
         sizes = {str(name): size for name, size in counts.items()}
         plurals = {str(m._meta.verbose_name): m._meta.verbose_name_plural for m in self.admin_site._registry}
         named = [str(plurals.get(str(one), one)) for one in lacking]
@@ -79,6 +81,18 @@ class Told:
         lacking = [] if protected else lacking  # they are named below
         more = len(protected) - NAMED
         return found, counts, lacking, [*protected[:NAMED], *([_("and %s more") % num(more)] if more > 0 else [])]
+
+
+def _without_links(found, counts):
+    """What is deleted, without the rows of tables that only join two others: they have no name that says anything."""
+    links = [model._meta for model in apps.get_models(include_auto_created=True) if model._meta.auto_created]
+    heads = tuple(f"{capfirst(meta.verbose_name)}: " for meta in links)
+    plurals = {str(meta.verbose_name_plural) for meta in links}
+
+    def pruned(rows):
+        return [pruned(row) if isinstance(row, list) else row for row in rows if not str(row).startswith(heads)]
+
+    return [row for row in pruned(found) if row != []], {k: n for k, n in counts.items() if str(k) not in plurals}
 
 
 class DefaultForm(forms.ModelForm):

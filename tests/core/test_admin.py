@@ -2,7 +2,7 @@
 
 import pytest
 
-from crm.core.models import Calendar, Pipeline, User
+from crm.core.models import Calendar, Pipeline, Skill, User
 from deals.models import Product
 from leads.models import Extension, Origin
 from tests.factories import CalendarFactory, UserFactory
@@ -86,3 +86,13 @@ def test_making_a_pipeline_the_default_takes_that_from_the_other_of_its_kind(adm
     leads, _deals = (Pipeline.objects.create(kind=kind, name=kind, is_default=True) for kind in ("lead", "deal"))
     assert signed_in(admin).post("/admin/core/pipeline/add/", new | rows).status_code == 302
     assert set(Pipeline.objects.filter(is_default=True)) == {leads, Pipeline.objects.get(name="Wholesale")}
+
+
+def test_a_skill_that_people_have_goes_without_a_word_of_joining_rows(signed_in, admin, rep):
+    skill = Skill.objects.create(name="Немецкий")
+    rep.skills.add(skill)
+    client = signed_in(admin)
+    page = client.get(f"/admin/core/skill/{skill.pk}/delete/").content.decode()
+    assert "User_skills" not in page and "user-skill" not in page
+    client.post(f"/admin/core/skill/{skill.pk}/delete/", {"post": "yes"})
+    assert not Skill.objects.exists() and not rep.skills.exists()
