@@ -12,7 +12,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_lazy
 
-from crm.core.templatetags.ui import clock, day, long_day, money, num, phone
+from crm.core.templatetags.ui import NOTHING, clock, day, long_day, money, num, phone
 from leads.models import (
     Assignment,
     Band,
@@ -173,8 +173,10 @@ def _headed(label, text):
 
 
 def _clock(seconds):
-    """3:05, as phones show it."""
-    return f"{seconds // 60}:{seconds % 60:02}" if seconds else ""
+    """3:05, or 1:03:05, as phones show it."""
+    hours, rest = divmod(seconds, 3600)
+    words = f"{hours}:{rest // 60:02}" if hours else f"{rest // 60}"
+    return f"{words}:{rest % 60:02}" if seconds else ""
 
 
 def _call(entry, details, names):
@@ -190,12 +192,12 @@ def _call(entry, details, names):
             "success" if result == "reached" else "danger" if result in {"missed", "wrong_number"} else "warning"
         )
     if result in {"no_answer", "busy", "wrong_number", "missed"}:
-        entry.icon = "phone-off"
+        entry.look, entry.icon = "missed", "phone-off"
 
 
 def _missed(entry, details, names):
     entry.call = getattr(entry.row, "phone_call", None)
-    entry.icon, entry.tone = "phone-off", "danger"
+    entry.look, entry.icon, entry.tone = "missed", "phone-off", "danger"
     if entry.call:
         entry.note = phone(entry.call.client)
         entry.badge = str(CALL_RESULTS.get(entry.call.outcome, ""))
@@ -204,6 +206,8 @@ def _missed(entry, details, names):
 def _letter(entry, details, names):
     message = entry.row.message
     subject = message.subject if message else details.get("subject", "")
+    if message and entry.row.kind == Kind.EMAIL_OUT and message.state != Message.State.SENT:
+        entry.head = pgettext("letter", "Email")  # the badge says what became of it
     if subject:
         entry.head = f"{entry.head}: {subject}"
     if entry.text == subject:
@@ -318,18 +322,19 @@ def _qualified(entry, details, names):
 
 
 def understood(row):
-    """(name, value) of what was read in a receipt, signs of identity first."""
+    """(name, value) of what was read in a receipt: the name and the signs of identity first."""
     parsed = dict(row.parsed or {})
     identities = parsed.pop("identities", [])
     signs = [(title(sign["kind"]), _sign(sign)) for sign in identities]
     told = {(sign["kind"], sign["value"]) for sign in identities}
+    called = [(title("name"), parsed.pop("name"))] if parsed.get("name") else []
     marks, custom = parsed.pop("marks", {}), parsed.pop("custom", {})
     plain = [
-        (title(name), ", ".join(map(_one, v)) if isinstance(v, list) else _("yes") if v is True else v)
+        (title(name), ", ".join(map(_one, v)) if isinstance(v, list) else _("yes") if v is True else said(name, v))
         for name, v in parsed.items()
         if v not in ("", False, None, []) and (isinstance(v, list) or (name, v) not in told)
     ]
-    return [*signs, *plain, *custom.items(), *marks.items()]
+    return [*called, *signs, *plain, *custom.items(), *marks.items()]
 
 
 def _one(value):
@@ -350,7 +355,8 @@ def title(name):
 def said(name, value):
     """A field's kept value as people read it."""
     word = WORDS.get(name)
-    return word(value) if word and value not in (None, "") else value
+    shown = word(value) if word and value not in (None, "") else value
+    return value if shown == NOTHING else shown
 
 
 def _day(value):
@@ -466,7 +472,7 @@ def _plain(values):
         if isinstance(value, dict):
             pairs += _plain(value)
         elif value not in (None, "", []):
-            pairs.append((title(name), phone(value) if name == "phone" else str(value)[:1000]))
+            pairs.append((title(name), str(said(name, value))[:1000]))
     return pairs
 
 

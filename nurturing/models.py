@@ -51,6 +51,11 @@ class Step(models.Model):
     def __str__(self):
         return f"{self.sequence}, {self.position}. {self.get_kind_display()}"
 
+    @property
+    def days(self):
+        """How long it waits, where that is whole days and more than one."""
+        return self.hours // 24 if self.hours > 24 and self.hours % 24 == 0 else 0
+
 
 class Enrolment(models.Model):
     class State(models.TextChoices):

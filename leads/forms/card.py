@@ -166,7 +166,7 @@ class CallForm(NextStepForm):
     text = forms.CharField(
         label=gettext_lazy("Note"), required=False, max_length=TEXT_AT_MOST, widget=forms.Textarea(attrs={"rows": 3})
     )
-    closes = forms.ModelChoiceField(Task.objects.none(), required=False, label=gettext_lazy("Closes the task"))
+    closes = forms.ModelChoiceField(Task.objects.none(), required=False, label=gettext_lazy("Close the task"))
 
     def __init__(self, *args, planned=(), **kwargs):
         """``planned``: open call tasks of the lead; the soonest is proposed as the one that this call was."""

@@ -47,7 +47,7 @@ class UploadForm(forms.Form):
     file = forms.FileField(label=gettext_lazy("File"), help_text=gettext_lazy("CSV, TSV, XLSX or vCard, up to 300 MB"))
     source = forms.ModelChoiceField(
         Source.objects.none(), label=gettext_lazy("Source"), required=False, empty_label=gettext_lazy("Uploaded list"),
-        help_text=gettext_lazy("Reports count the leads of the list under it"),
+        help_text=gettext_lazy("Reports count these leads under this source"),
     )  # fmt: skip
 
     def __init__(self, *args, **kwargs):

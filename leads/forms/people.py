@@ -83,7 +83,7 @@ class CompanyForm(forms.ModelForm):
 
 class ContactForm(forms.Form):
     kind = forms.ChoiceField(
-        label=gettext_lazy("Contact"),
+        label=gettext_lazy("Kind"),
         choices=[
             (kind.value, kind.label)
             for kind in (Identity.Kind.PHONE, Identity.Kind.EMAIL, Identity.Kind.TELEGRAM, Identity.Kind.WHATSAPP,

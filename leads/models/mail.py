@@ -52,13 +52,13 @@ class IncomingLetter(models.Model):
     """
 
     class Sort(models.TextChoices):
-        HUMAN = "human", pgettext_lazy("letter sort", "an email")
-        AUTO_REPLY = "auto_reply", pgettext_lazy("letter sort", "an automatic reply")
-        BOUNCE = "bounce", pgettext_lazy("letter sort", "a bounced email")
-        COMPLAINT = "complaint", pgettext_lazy("letter sort", "a complaint")
-        MAILING_LIST = "mailing_list", pgettext_lazy("letter sort", "a mailing list")
-        CALENDAR = "calendar", pgettext_lazy("letter sort", "an invitation")
-        ENCRYPTED = "encrypted", pgettext_lazy("letter sort", "an encrypted email")
+        HUMAN = "human", pgettext_lazy("letter sort", "email")
+        AUTO_REPLY = "auto_reply", pgettext_lazy("letter sort", "automatic reply")
+        BOUNCE = "bounce", pgettext_lazy("letter sort", "bounced email")
+        COMPLAINT = "complaint", pgettext_lazy("letter sort", "complaint")
+        MAILING_LIST = "mailing_list", pgettext_lazy("letter sort", "mailing list")
+        CALENDAR = "calendar", pgettext_lazy("letter sort", "invitation")
+        ENCRYPTED = "encrypted", pgettext_lazy("letter sort", "encrypted email")
 
     key = models.CharField(max_length=64, unique=True)
     source = models.ForeignKey("leads.Source", models.PROTECT, related_name="+")

@@ -88,7 +88,7 @@ def contacts(request, pk):
             form.add_error("value", error)
         else:
             return answers.away(request, reverse("leads:person", args=[pk]), _("Saved."))
-    context = {"form": form, "title": _("Add a contact"), "action": request.path}
+    context = {"form": form, "title": _("Add a contact: %s") % row, "action": request.path}
     return answers.dialog(request, "leads/person_edit.html", context, invalid=form.is_bound)
 
 

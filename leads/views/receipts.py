@@ -68,12 +68,19 @@ def index(request):
     context = {
         "form": found,
         "rows": page[:ROWS],
+        "open_leads": open_leads(request.user, page),
         "next_url": _next(request, page[ROWS - 1].pk) if len(page) > ROWS else "",
         "window": WINDOW if valid and found.cleaned_data["q"] else 0,
         "may_replay": _may_replay(request.user),
         "query": request.GET.urlencode(),
     }
     return render(request, "leads/receipts.html", context, status=200 if valid else 422)
+
+
+def open_leads(user, receipts):
+    """The keys of those leads of the receipts whose cards are open to the user."""
+    keys = {row.lead_id for row in receipts if row.lead_id}
+    return set(Lead.objects.visible_to(user).filter(pk__in=keys).values_list("pk", flat=True))
 
 
 def _next(request, pk):

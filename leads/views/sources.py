@@ -27,7 +27,7 @@ from leads.models import Source, Submission
 from leads.services import receipt, sources
 from leads.services.ledger import by_source, daily, ledger
 from leads.views.answers import away
-from leads.views.receipts import readers
+from leads.views.receipts import open_leads, readers
 
 LAST = 10
 KINDS = [  # (title, icon, [(adapter, what it is for, where its name does not tell)])
@@ -79,6 +79,7 @@ def index(request):
 def source(request, key):
     found = get_object_or_404(Source.objects.select_related("origin", "consent"), key=key)
     rows, adapter = Submission.objects.filter(source=found), ADAPTERS.get(found.adapter)
+    last = _last(rows)
     context = {
         "source": found,
         "adapter": adapter,
@@ -88,7 +89,8 @@ def source(request, key):
         "open_to_all": adapter is not None and adapter.NEEDS_SECRET and not found.secret,
         "former_until": _former_until(found),
         "guide": _guide(found),
-        "last": _last(rows),
+        "last": last,
+        "open_leads": open_leads(request.user, last),
         "total": ledger(rows),
         "days": daily(rows.filter(received_at__gte=timezone.now() - timedelta(days=7))),
         "facts": sources.facts_of(found),

@@ -79,7 +79,7 @@ def test_a_marketer_builds_a_sequence(marketer, signed_in):
     client.post(f"{base}steps/{last.pk}/move/", {"to": "up"}, headers=HX)
     assert [s.kind for s in row.steps.all()] == ["email", "task", "wait"]
     page = client.get(base).content.decode()
-    assert page.index("data-dialog>T") < page.index("data-dialog>Call") < page.index("data-dialog>Wait 48 hours")
+    assert page.index("data-dialog>T") < page.index("data-dialog>Call") < page.index("data-dialog>Wait 2 days")
     client.post(f"{base}steps/{last.pk}/remove/", headers=HX)
     assert [s.kind for s in row.steps.all()] == ["email", "wait"]
     client.post(base + "switch/", {"on": "1"})

@@ -263,7 +263,7 @@ def _card(lead, deal, rep):
         )  # fmt: skip
     record(lead, "note", by=rep, text=LONG * 8)
     record(lead, "note", by=rep, text=WORD * 4)
-    record(lead, "edited", by=rep, changes={"city": ["Нижний Новгород", "Козьмодемьянск"]})
+    record(lead, "edited", by=rep, fields={"city": ["Нижний Новгород", "Козьмодемьянск"]})
     PersonFactory(name=NAME)  # a twin
     Suppression.objects.create(value=f"x.{EMAIL}", reason="bounced")
 
@@ -272,8 +272,8 @@ def _mail(lead, rep):
     """Letters of every fate, both ways."""
     common = {"lead": lead, "person": lead.person, "sender": f"{NAME} <{EMAIL}>", "to": EMAIL, "text": LONG * 3}
     for number, (state, reason) in enumerate(
-        [("queued", ""), ("sending", ""), ("sent", ""), ("failed", f"550 5.1.1 {WORD}"), ("skipped", "unsubscribed"),
-         ("unsure", "timeout")]
+        [("queued", ""), ("sending", ""), ("sent", ""), ("failed", f"550 5.1.1 {WORD}"), ("skipped", "opted_out"),
+         ("unsure", "answer_lost")]
     ):  # fmt: skip
         message = Message.objects.create(
             kind="letter", state=state, reason=reason, by=rep, subject=f"{LONG[:200]} № {number}",
