@@ -67,6 +67,15 @@ OPS = {
     "filled": gettext_lazy("is filled in"),
     "empty": gettext_lazy("is empty"),
 }
+# A test in a sentence, where its comparison is no verb that suits every field.
+SENTENCES = {
+    "eq": gettext_lazy("%(field)s: %(value)s"),
+    "ne": gettext_lazy("%(field)s: not %(value)s"),
+    "in": gettext_lazy("%(field)s: %(value)s"),
+    "not_in": gettext_lazy("%(field)s: any but %(value)s"),
+    "filled": gettext_lazy("%(field)s: filled in"),
+    "empty": gettext_lazy("%(field)s: empty"),
+}
 # Fields whose values are known: what is stored → what people read and write.
 VALUES = {
     "band": dict(Band.choices),
@@ -183,6 +192,8 @@ def _read(field, value):
 @functools.lru_cache(2000)
 def _in_words(_language, field, op, shown):
     label = FIELDS.get(field) or EVENT_FIELDS.get(field) or field.removeprefix(CUSTOM)
+    if op in SENTENCES:
+        return SENTENCES[op] % {"field": label, "value": shown}
     return f"{label} {OPS[op]} {shown}".strip()
 
 

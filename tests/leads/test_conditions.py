@@ -149,7 +149,7 @@ def test_known_values_are_read_and_written_in_words():
     data.update({"c-0-field": "band", "c-0-op": "in", "c-0-value": "Горячий, тёплый"})
     stored = field.clean(field.widget.value_from_datadict(data, {}, "c"))
     assert stored == [one("band", "in", ["hot", "warm"])]
-    assert all_in_words(stored) == "готовность одно из горячий, тёплый"
+    assert all_in_words(stored) == "готовность: горячий, тёплый"
     assert 'value="горячий, тёплый"' in field.widget.render("c", stored)
     data["c-0-value"] = "кипящий"
     with pytest.raises(ValidationError) as refused:

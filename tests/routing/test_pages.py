@@ -39,7 +39,7 @@ def test_the_card_tells_why_in_the_readers_language(lead, rules, rep, signed_in)
     ((row, steps),) = page.context["history"]
     assert row.to_owner == rep
     assert [(s["name"], s["matched"], s["why"]) for s in steps] == [
-        ("VIP", False, "city is Казань — here: Уфа"), ("All evenly", True, "holds for every lead"),
+        ("VIP", False, "city: Казань — here: Уфа"), ("All evenly", True, "holds for every lead"),
     ]  # fmt: skip
     assert [(c["name"], c["chosen"], c["before"], c["after"]) for c in steps[1]["candidates"]] == [
         (str(rep), True, "+0.000", "+0.000")

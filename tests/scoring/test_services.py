@@ -68,8 +68,8 @@ def test_a_reason_is_told_in_the_language_of_whoever_reads(rules):
         with translation.override(language):
             said[language] = (first.reason, last.reason)
     assert said == {
-        "en": ("city is Казань", "city is Казань — here: Омск"),
-        "ru": ("город равно Казань", "город равно Казань — здесь: Омск"),
+        "en": ("city: Казань", "city: Казань — here: Омск"),
+        "ru": ("город: Казань", "город: Казань — здесь: Омск"),
     }
     assert Evidence(why="слова прежних версий").reason == "слова прежних версий"
 
