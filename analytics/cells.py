@@ -82,9 +82,10 @@ CELLS = {
     "manager_tasks": (TASKS, lambda scope, args: managers.task_rows(scope, _number(args, "of"))),
     "new_leads": (LEADS, lambda scope, args: flow.lead_rows(scope, _day(args, "day"))),
     "pipeline": (DEALS, lambda scope, args: flow.open_deals(scope, _number(args, "stage"))),
+    "left_out": (DEALS, lambda scope, args: flow.left_out(scope, _one_of(args, "measure", flow.LEFT_OUT))),
     "forecast": (DEALS, lambda scope, args: flow.forecast_deals(scope, _day(args, "month"), _number(args, "stage"))),
 }
-UNDATED = {"pipeline", "manager_tasks"}  # what stands open now, of any day
+UNDATED = {"pipeline", "manager_tasks", "left_out"}  # what stands open now, of any day
 
 
 def rows(cell, scope, args):

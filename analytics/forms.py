@@ -4,6 +4,7 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from django import forms
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
@@ -52,7 +53,7 @@ class ReportForm(forms.Form):
         Origin.objects.none(), label=gettext_lazy("Source"), required=False, empty_label=pgettext_lazy("filter", "all")
     )
     touch = forms.ChoiceField(
-        label=gettext_lazy("Touch"),
+        label=gettext_lazy("Attribution"),
         choices=[("first", gettext_lazy("First touch")), ("last", gettext_lazy("Last touch"))],
         required=False,
     )
@@ -93,6 +94,21 @@ class ReportForm(forms.Form):
         told = {name: self[name].value() for name in ("period", "touch", "as_of") if name in self.fields}
         usual = told.get("period") != "custom" and told.get("touch") != "last" and not told.get("as_of")
         return not usual or bool(self.errors.keys() & set(self.RARE))
+
+    @property
+    def wrong(self):
+        """What the report is made without: what has no meaning here, and the whole period where one part of it has none."""
+        dates = {NON_FIELD_ERRORS, "period", "start", "end"}
+        return self.errors.keys() | (dates if self.errors.keys() & dates else set())
+
+    @property
+    def refusals(self):
+        """What was wrong in the address, in words."""
+        said = [*self.non_field_errors()]
+        for name in self.errors.keys() - {NON_FIELD_ERRORS}:
+            label = self.fields[name].label
+            said.append(_("“%(field)s” has a value here that does not exist; it is left out.") % {"field": label})
+        return said
 
     def clean(self):
         cleaned = super().clean()

@@ -15,7 +15,7 @@ REPORT_OF = {
     "leads": "funnel", "funnel_lead": "funnel", "funnel_deal": "funnel", "funnel_won": "funnel",
     "source": "sources", "source_deals": "sources", "new_leads": "leads", "pipeline": "pipeline",
     "forecast": "forecast", "manager_leads": "managers", "manager_deals": "managers", "manager_touches": "managers",
-    "manager_tasks": "managers",
+    "manager_tasks": "managers", "left_out": "forecast",
 }  # fmt: skip
 
 
@@ -26,10 +26,11 @@ def _measures():
         ("new_leads", ""): _("New leads"), ("pipeline", ""): _("Open deals"), ("forecast", ""): _("Forecast"),
         ("manager_touches", ""): _("Touches"), ("manager_tasks", ""): _("Overdue tasks"),
         ("source", "all"): _("Leads"), ("source", "answered"): _("Answered"), ("source", "mql"): "MQL",
-        ("source", "converted"): _("Converted"), ("source", "rejected"): _("Rejected"), ("source", "won"): _("Won deals"),
+        ("source", "converted"): _("Converted"), ("source", "rejected"): pgettext("leads", "Rejected"), ("source", "won"): _("Won deals"),
         ("manager_leads", "new"): _("New leads"), ("manager_leads", "converted"): _("Converted"),
         ("manager_leads", "answered"): _("Answered"), ("manager_deals", "won"): _("Won deals"),
         ("manager_deals", "lost"): _("Lost deals"), ("manager_deals", "closed"): _("Closed deals"),
+        ("left_out", "dateless"): _("No expected close date"), ("left_out", "passed"): _("Expected earlier"),
     }  # fmt: skip
     columns = {
         "entered": _("Entered"), "moved_on": _("Moved on"), "lost": pgettext("funnel", "Lost"),

@@ -1,6 +1,7 @@
 """A report as values: the page, the chart and the files are drawn from the same rows."""
 
 from dataclasses import dataclass, field
+from itertools import chain
 from urllib.parse import urlencode
 
 from django.urls import reverse
@@ -33,7 +34,7 @@ class Cell:
     args: dict = field(default_factory=dict)
     kind: str = "number"
     label: str = ""  # the column's name: narrow screens show rows as cards
-    exact: bool = False  # written to the last digit, as some other of its column must be
+    exact: bool = False  # written to the last digit, as some other of its kind must be
     url: str = ""
 
     @property
@@ -48,6 +49,7 @@ class Table:
     rows: list[list[Cell]]
     total: list[Cell] | None = None
     notes: list[str] = field(default_factory=list)
+    asides: list[Cell] = field(default_factory=list)  # in words: what the report leaves out; they open their rows
     sortable: bool = False  # its lines have no order of their own
     order: str = ""  # the number of the column by which its lines stand, "-3" for the greatest first
 
@@ -76,17 +78,19 @@ class Table:
     def linked(self, query):
         """Give each cell that has rows its address; ``query``: the report's own parameters."""
         own, addresses, lines = urlencode(query), {}, [*self.rows, *([self.total] if self.total else [])]
-        exact = [
-            any(_is_broken(row[place].value, column.kind) for row in lines) for place, column in enumerate(self.columns)
-        ]
+        exact = {
+            column.kind for row in lines for cell, column in zip(row, self.columns, strict=True)
+            if _is_broken(cell.value, column.kind)
+        }  # fmt: skip
         for row in lines:
-            for cell, column, broken in zip(row, self.columns, exact, strict=True):
-                cell.kind, cell.label, cell.exact = column.kind, column.name, broken
-                if cell.cell and cell.value:
-                    if cell.cell not in addresses:
-                        addresses[cell.cell] = reverse("analytics:rows", args=[cell.cell])
-                    args = urlencode({name: value for name, value in cell.args.items() if value is not None})
-                    cell.url = f"{addresses[cell.cell]}?{'&'.join(filter(None, (own, args)))}"
+            for cell, column in zip(row, self.columns, strict=True):
+                cell.kind, cell.label, cell.exact = column.kind, column.name, column.kind in exact
+        for cell in [*chain(*lines), *self.asides]:
+            if cell.cell and cell.value:
+                if cell.cell not in addresses:
+                    addresses[cell.cell] = reverse("analytics:rows", args=[cell.cell])
+                args = urlencode({name: value for name, value in cell.args.items() if value is not None})
+                cell.url = f"{addresses[cell.cell]}?{'&'.join(filter(None, (own, args)))}"
         return self
 
 

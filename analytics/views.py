@@ -31,6 +31,7 @@ REPORTS = {  # key → (name, what makes the table, default period, parameters t
 }
 MONEY_CHARTS = {"pipeline", "forecast"}
 CHARTED = {"funnel": 1, "sources": 1, "leads": 1, "pipeline": 2, "forecast": 3}  # the column that the bars show
+SORTED = {"managers": "-7"}  # by the won sum: of hundreds of people those with results come first
 BY_TIME = {"leads", "forecast"}  # a line for each day or month: where all are 0 there is nothing to read
 ORDER = {
     cells.LEADS: "created_at",
@@ -47,9 +48,9 @@ def _tabs(current):
     return [(reverse("analytics:report", args=[key]), entry[0], key == current) for key, entry in REPORTS.items()]
 
 
-def _form(request, report):
+def _form(data, user, report):
     _name, _make, period, heeded = REPORTS[report]
-    form = ReportForm(request.GET, user=request.user, period=period)
+    form = ReportForm(data, user=user, period=period)
     if report == "pipeline":
         form.fields.pop("period"), form.fields.pop("start"), form.fields.pop("end")
     for name in {"team", "owner", "origin", "touch", "step", "as_of"} - set(heeded):
@@ -57,17 +58,25 @@ def _form(request, report):
     return form
 
 
+def _asked(data, make):
+    """(the form to make the report by, what was wrong in the address): what is wrong is told and left out."""
+    form = make(data)
+    if form.is_valid():
+        return form, []
+    rest = make({name: value for name, value in data.items() if name not in form.wrong})
+    rest.is_valid()
+    return rest, form.refusals
+
+
 @require_safe
 def index(request):
     """The overview: the period's main numbers against the one before, new leads, the funnel."""
-    form = ReportForm(request.GET, user=request.user, period="30")
-    if not form.is_valid():
-        return render(request, "analytics/index.html", {"form": form, "tabs": _tabs("")}, status=400)
+    form, refusals = _asked(request.GET, lambda data: ReportForm(data, user=request.user, period="30"))
     scope = form.scope
-    context = {"form": form, "tabs": _tabs(""), "tiles": tiles(scope, form.query)}
+    context = {"form": form, "refusals": refusals, "tabs": _tabs(""), "tiles": tiles(scope, form.query)}
     context |= {"funnel": funnel.table(scope).linked(form.query), "chart": _new_leads_chart(scope, form.query)}
     context["no_data"] = context["chart"] is None and _no_leads(request.user)
-    return render(request, "analytics/index.html", context)
+    return render(request, "analytics/index.html", context, status=400 if refusals else 200)
 
 
 @require_safe
@@ -107,12 +116,10 @@ def _leaders(table):
 def report(request, key):
     if key not in REPORTS:
         raise Http404
-    form = _form(request, key)
-    context = {"form": form, "tabs": _tabs(key), "key": key, "name": REPORTS[key][0]}
-    if not form.is_valid():
-        return render(request, "analytics/report.html", context, status=400)
-    table = REPORTS[key][1](form.scope).linked(form.query).ordered(request.GET.get("sort", ""))
-    if request.GET.get("format"):
+    form, refusals = _asked(request.GET, lambda data: _form(data, request.user, key))
+    context = {"form": form, "refusals": refusals, "tabs": _tabs(key), "key": key, "name": REPORTS[key][0]}
+    table = REPORTS[key][1](form.scope).linked(form.query).ordered(request.GET.get("sort", SORTED.get(key, "")))
+    if request.GET.get("format") and not refusals:
         return _file(request, key, table)
     context |= {
         "table": table,
@@ -122,9 +129,9 @@ def report(request, key):
         "query": urlencode(form.query | ({"sort": table.order} if table.order else {})),
     }
     nothing = key in BY_TIME and not any(cell.value for row in table.rows for cell in row[1:])
-    context |= {"chart_is_money": key in MONEY_CHARTS, "nothing": nothing}
+    context |= {"chart_is_money": key in MONEY_CHARTS, "nothing": nothing, "chart_is_past": key == "leads"}
     context["no_data"] = not any(row[1].value for row in table.rows) and _no_leads(request.user)
-    return render(request, "analytics/report.html", context)
+    return render(request, "analytics/report.html", context, status=400 if refusals else 200)
 
 
 def _file(request, key, table):
@@ -143,11 +150,12 @@ def rows(request, cell):
     """The rows behind a number: as many as it says."""
     form = ReportForm(request.GET, user=request.user)
     if not form.is_valid():
-        return render(request, "analytics/rows.html", {"form": form}, status=400)
+        return render(request, "analytics/rows.html", {"refusals": form.refusals}, status=400)
     kind, queryset = cells.rows(cell, form.scope, request.GET.dict())
     total = queryset.count()
     found = list(_shown(kind, _later(kind, queryset, request.GET.get("after", "")))[: PAGE + 1])
     context = {"form": form, "kind": kind, "rows": found[:PAGE], "total": total, "scope": form.scope}
+    context["exact"] = kind == cells.DEALS and any(deal.amount % 1 for deal in context["rows"])
     context["dated"] = cell not in cells.UNDATED
     context |= {"named": naming.told(cell, form.scope, request.GET.dict()), "back": _back(cell, form)}
     if len(found) > PAGE:

@@ -23,7 +23,7 @@ class Table:
     rule: Rule
     shares: list
     given: int
-    spread: Decimal  # the largest debt either way
+    owed: Decimal  # the largest debt
     balance: Decimal  # 0: what one is owed another is ahead
 
 
@@ -42,5 +42,5 @@ def _table(rule, shares):
     given = sum(share.given for share in shares)
     for share in shares:
         share.percent = share.given / given if given else None
-    spread = max((abs(share.debt) for share in shares), default=Decimal(0))
-    return Table(rule, shares, given, spread, sum((share.debt for share in shares), Decimal(0)))
+    owed = max((share.debt for share in shares), default=Decimal(0))
+    return Table(rule, shares, given, owed, sum((share.debt for share in shares), Decimal(0)))

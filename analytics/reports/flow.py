@@ -6,10 +6,12 @@ from decimal import Decimal
 from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import TruncDay, TruncMonth, TruncWeek
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from analytics.reports.funnel import pipeline_of
 from analytics.tables import Cell, Column, Table
 from crm.core.models import Stage
+from crm.core.templatetags import ui
 from leads.models import Status
 
 STEPS = {"day": TruncDay, "week": TruncWeek, "month": TruncMonth}
@@ -119,6 +121,35 @@ def forecast_deals(scope, month=None, stage=None):
     return rows.filter(stage=stage) if stage else rows
 
 
+LEFT_OUT = ("dateless", "passed")
+
+
+def left_out(scope, why):
+    """Open deals that no period to come holds: without an expected date, or with one before the period."""
+    dates = {"expected_close": None} if why == "dateless" else {"expected_close__lt": scope.start}
+    return scope.deals().open().filter(**dates)
+
+
+def _asides(scope):
+    own = Q(currency=scope.organisation.currency)
+    for why in LEFT_OUT:
+        found = left_out(scope, why).order_by().aggregate(n=Count("id"), money=Sum("amount", filter=own))
+        money = ui.money(found["money"] or 0, scope.organisation.currency)
+        told = {"shown": ui.num(found["n"]), "sum": money, "day": ui.day(scope.start)}
+        if why == "dateless":
+            words = ngettext(
+                "%(shown)s open deal without an expected close date, %(sum)s, is not in the forecast",
+                "%(shown)s open deals without an expected close date, %(sum)s, are not in the forecast", found["n"],
+            )  # fmt: skip
+        else:
+            words = ngettext(
+                "%(shown)s open deal expected before %(day)s, %(sum)s, is not in the forecast",
+                "%(shown)s open deals expected before %(day)s, %(sum)s, are not in the forecast", found["n"],
+            )  # fmt: skip
+        if found["n"]:
+            yield Cell(words % told, "left_out", {"measure": why}, kind="text")
+
+
 def forecast(scope):
     """[(first day of the month, deals, sum, Σ amount × stage probability)] over the period, exact in Decimal."""
     own = Q(currency=scope.organisation.currency)
@@ -151,4 +182,4 @@ def forecast_table(scope):
         for day, n, money, weighted in found
     ]  # fmt: skip
     total = [Cell(_("Total")), *[Cell(sum(row[n] for row in found), "forecast") for n in (1, 2, 3)]]
-    return Table(_("Forecast"), columns, rows, total)
+    return Table(_("Forecast"), columns, rows, total, asides=list(_asides(scope)))

@@ -100,7 +100,7 @@ def table(scope):
     rows = [_row(person, n) for person, n in sorted(found.items(), key=_place)]
     notes = [
         _(
-            "Reaction is here by the clock, nights and days off too, from the enquiry to the first answer (the norm on cards is of working time); cycle is from the deal's opening to its winning."
+            "Reaction time is counted around the clock, from the enquiry to the first answer; the norm on cards counts working hours only. The cycle runs from opening a deal to winning it."
         )
     ]
     return Table(_("Managers"), _columns(), rows, notes=notes, sortable=True)

@@ -2,6 +2,7 @@
 
 from django.db.models import Count, Q, Sum
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from analytics.scope import DB
 from analytics.tables import Cell, Column, Table, ratio
@@ -62,7 +63,7 @@ def _columns():
         Column("MQL"),
         Column(_("Converted")),
         Column(_("Conversion"), "percent", _("Converted ÷ leads")),
-        Column(_("Rejected")),
+        Column(pgettext("leads", "Rejected")),
         Column(_("Won deals")),
         Column(_("Lead to money"), "percent", _("Won ÷ leads")),
         Column(_("Won sum"), "money"),

@@ -9,7 +9,7 @@ from django.utils import timezone, translation
 from analytics import cells, recount
 from analytics.reports import flow, funnel, managers, sources
 from analytics.scope import Scope
-from analytics.tables import Cell
+from analytics.tables import Cell, Column, Table
 from analytics.templatetags.reports import words
 from crm.core.models import Organisation, Reason, Stage
 from deals.services import funnel as deal_funnel
@@ -296,3 +296,32 @@ def test_a_weighted_sum_is_shown_whole():
     cell = Cell(Decimal("68116943.90"), kind="estimate")
     with translation.override("ru"):
         assert words(cell, "RUB").replace("\xa0", " ") == "68 116 944 ₽"
+
+
+@pytest.mark.parametrize("query", ["?team=zzzz", "?start=x&end=2026-01-01", "?start=2026-02-01&end=2026-01-01"])
+def test_a_wrong_part_of_the_address_is_told_and_the_report_is_made_without_it(signed_in, admin, rep, cohort, query):
+    for page in ("/reports/", "/reports/funnel/"):
+        answer = signed_in(admin).get(f"{page}{query}&owner={rep.pk}")
+        assert (answer.status_code, len(answer.context["refusals"])) == (400, 1)
+        assert answer.context["refusals"][0] in unescape(answer.text)
+        shown = answer.context["form"]
+        assert (shown.scope.owner, shown.scope.team, shown.scope.end) == (rep, None, timezone.localdate())
+        assert '<ol class="funnel">' in answer.text or '<table class="table table-report"' in answer.text
+
+
+def test_the_forecast_says_what_it_leaves_out_and_opens_it(signed_in, admin, funnels):
+    today = timezone.localdate()
+    for close in (None, None, today - timedelta(days=1), today + timedelta(days=1)):
+        DealFactory(amount=Decimal(10), expected_close=close)
+    page = signed_in(admin).get("/reports/forecast/")
+    asides = page.context["table"].asides
+    assert [aside.value[:24] for aside in asides] == ["2 open deals without an ", "1 open deal expected bef"]
+    assert [signed_in(admin).get(aside.url).context["total"] for aside in asides] == [2, 1]
+    assert "2 open deals without" in page.text
+
+
+def test_shares_of_one_report_have_as_many_digits():
+    columns = [Column("a", "percent"), Column("b", "percent")]
+    table = Table("", columns, [[Cell(0.125), Cell(0)]]).linked({})
+    with translation.override("en"):
+        assert [words(cell) for cell in table.rows[0]] == ["12.5%", "0.0%"]
