@@ -60,6 +60,7 @@ class ViewForm(forms.ModelForm):
     def __init__(self, *args, pages, user, **kwargs):
         super().__init__(*args, **kwargs)
         self.user, self.pages = user, pages
+        self.fields["page"].error_messages["required"] = _("Open a list and save its view from there.")
         self.fields["name"].widget.attrs |= {"autofocus": True, "maxlength": 80}
 
     def clean_page(self):

@@ -5,7 +5,7 @@ from django.http import Http404
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext_lazy
+from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 from django.views.decorators.http import require_safe
 
 from crm.core import board, exports, keyset, saved_views
@@ -22,7 +22,7 @@ TABS = [
     (gettext_lazy("My open"), "owner=me"),
     (gettext_lazy("No next step"), "attention=no_step"),
     (gettext_lazy("Overdue"), "attention=overdue"),
-    (gettext_lazy("Close has passed"), "attention=close"),
+    (gettext_lazy("Close date passed"), "attention=close"),
     (gettext_lazy("Stuck"), "attention=stuck"),
     (pgettext_lazy("deals", "Won"), "state=won"),
     (pgettext_lazy("deals", "Lost"), "state=lost"),
@@ -44,7 +44,7 @@ def index(request):
     except keyset.BadCursor:
         context["problems"] = [_("This place in the list does not exist; start from the top.")]
     context |= {"problems": context["problems"] + _problems(request, found), "hint": search.hint(request.GET.get("q"))}
-    if not request.GET.get("after"):
+    if not (request.htmx and request.GET.get("after")):  # more rows alone
         tabs = [tab for tab in TABS if context["wide"] or tab[1] != "owner=me"]
         context["views"] = saved_views.tabs(request, "deals:list", tabs)
         if not context["hint"]:  # a search that can find nothing is not kept
@@ -73,7 +73,9 @@ def _page(request, found):
     now = timezone.now()
     for deal in rows:
         board.dress(deal, deal.stage, now)
-    total = None if after else len(rows) if not page.after else keyset.capped_count(found.qs, CAP)
+    total = None
+    if not (after and request.htmx):
+        total = keyset.capped_count(found.qs, CAP) if after or page.after else len(rows)
     query = saved_views.tidy(request.META["QUERY_STRING"])
     return {"rows": rows, "total": total, "cap": CAP, "next_url": _next(request, page.after), "query": query,
             "sort": sort,
@@ -91,7 +93,7 @@ def _next(request, after):
 def _header():
     return [
         _("No."), _("Title"), _("Client"), _("Company"), _("Amount"), _("Currency"), _("State"), _("Funnel"), _("Stage"),
-        _("Probability, %"), _("Expected close"), _("Why lost"), _("Owner"), _("Team"), _("Source"), _("Opened"),
+        _("Probability, %"), _("Expected close"), _("Why lost"), _("Owner"), _("Team"), _("Source"), pgettext("deal", "Opened"),
         _("Last activity"), _("Next step"), _("Closed"),
     ]  # fmt: skip
 

@@ -61,7 +61,7 @@ def index(request):
     except keyset.BadCursor:
         context["problems"] = [_("This place in the list does not exist; start from the top.")]
     context |= {"problems": context["problems"] + _problems(request, found), "hint": words.hint(request.GET.get("q"))}
-    if not request.GET.get("after"):
+    if not (request.htmx and request.GET.get("after")):  # more rows alone
         tabs = [tab for tab in TABS if context["wide"] or tab[1] not in {"owner=me", "attention=unassigned"}]
         context["views"] = saved_views.tabs(request, "leads:list", tabs)
         if not context["hint"]:  # a search that can find nothing is not kept
@@ -90,7 +90,9 @@ def _page(request, found):
     rows = page.in_order(leads)
     now = timezone.now()
     rows = _told(rows, now)
-    total = None if after else len(rows) if not page.after else keyset.capped_count(found.qs, CAP)
+    total = None
+    if not (after and request.htmx):
+        total = keyset.capped_count(found.qs, CAP) if after or page.after else len(rows)
     query = saved_views.tidy(request.META["QUERY_STRING"])
     return {
         "rows": rows, "total": total, "cap": CAP, "next_url": _next(request, page.after), "since": keyset.encode(now, 0),
