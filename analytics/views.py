@@ -26,12 +26,11 @@ REPORTS = {  # key → (name, what makes the table, default period, parameters t
     "sources": (gettext_lazy("Sources"), sources.table, "90", ["touch", "team", "owner"]),
     "managers": (gettext_lazy("Managers"), managers.table, "30", ["team", "owner"]),
     "leads": (gettext_lazy("New leads"), flow.new_leads_table, "30", ["step", "team", "owner", "origin"]),
-    "pipeline": (gettext_lazy("Pipeline"), flow.pipeline_table, "90", ["team", "owner", "origin"]),
+    "pipeline": (gettext_lazy("Open deals"), flow.pipeline_table, "90", ["team", "owner", "origin"]),
     "forecast": (gettext_lazy("Forecast"), flow.forecast_table, "next", ["team", "owner"]),
 }
 MONEY_CHARTS = {"pipeline", "forecast"}
 CHARTED = {"funnel": 1, "sources": 1, "leads": 1, "pipeline": 2, "forecast": 3}  # the column that the bars show
-SORTED = {"managers": "-7"}  # by the won sum: of hundreds of people those with results come first
 BY_TIME = {"leads", "forecast"}  # a line for each day or month: where all are 0 there is nothing to read
 ORDER = {
     cells.LEADS: "created_at",
@@ -118,7 +117,7 @@ def report(request, key):
         raise Http404
     form, refusals = _asked(request.GET, lambda data: _form(data, request.user, key))
     context = {"form": form, "refusals": refusals, "tabs": _tabs(key), "key": key, "name": REPORTS[key][0]}
-    table = REPORTS[key][1](form.scope).linked(form.query).ordered(request.GET.get("sort", SORTED.get(key, "")))
+    table = REPORTS[key][1](form.scope).linked(form.query).ordered(request.GET.get("sort", ""))
     if request.GET.get("format") and not refusals:
         return _file(request, key, table)
     context |= {

@@ -70,7 +70,10 @@ class PipelineField(forms.ModelChoiceField):
 
     def __init__(self):
         super().__init__(
-            Pipeline.objects.filter(kind="deal", is_active=True), label=_("Funnel"), required=False, empty_label=None
+            Pipeline.objects.filter(kind="deal", is_active=True),
+            label=pgettext_lazy("deal", "Pipeline"),
+            required=False,
+            empty_label=None,
         )
 
 
@@ -103,7 +106,7 @@ class LoseForm(forms.Form):
         error_messages={"required": _("Choose why the deal is lost.")},
     )
     note = forms.CharField(
-        label=_("In your words"), required=False, max_length=500, widget=forms.Textarea(attrs={"rows": 2})
+        label=_("In your own words"), required=False, max_length=500, widget=forms.Textarea(attrs={"rows": 2})
     )
 
 
@@ -133,7 +136,7 @@ class LineForm(ServiceForm):
         Product.objects.filter(is_active=True),
         label=pgettext_lazy("deal line", "Product"),
         required=False,
-        empty_label=_("— another —"),
+        empty_label=_("— not from the catalogue —"),
     )
     title = forms.CharField(label=_("Name"), max_length=200, required=False)
     quantity = forms.DecimalField(

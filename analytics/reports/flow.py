@@ -109,7 +109,7 @@ def pipeline_table(scope):
         Cell(_("Total")), Cell(sum(r[1] for r in found), "pipeline"), Cell(sum(r[2] for r in found), "pipeline"),
         Cell(None), Cell(sum(r[3] for r in found), "pipeline"),
     ]  # fmt: skip
-    return Table(_("Pipeline"), columns, rows, total)
+    return Table(_("Open deals"), columns, rows, total)
 
 
 # --- Forecast ----------------------------------------------------------------------------------------------------------

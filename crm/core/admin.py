@@ -81,7 +81,7 @@ class AbsenceInline(admin.TabularInline):
 
 class UserForm(UserChangeForm):
     time_zone = forms.ChoiceField(
-        label=gettext_lazy("Time zone"), choices=[("", gettext_lazy("As the company")), *ZONES], required=False
+        label=gettext_lazy("Time zone"), choices=[("", gettext_lazy("Same as the company")), *ZONES], required=False
     )
 
     class Meta(UserChangeForm.Meta):

@@ -13,7 +13,7 @@ WORDING = {
     "returned": gettext_noop("%(name)s has written again"),
     "reply": gettext_noop("%(name)s has replied"),
     "message": gettext_noop("%(name)s: %(text)s"),
-    "undelivered": gettext_noop("%(name)s has not got your message"),
+    "undelivered": gettext_noop("Your message to %(name)s was not delivered"),
     "ringing": gettext_noop("Incoming call: %(name)s"),
     "ringing_other": gettext_noop("Incoming call: %(name)s, a client of %(owner)s"),
     "missed": gettext_noop("Missed call: %(name)s"),
@@ -24,7 +24,7 @@ WORDING = {
     "import_undone": gettext_noop("The import of %(name)s is undone"),
     "bulk": gettext_noop("Bulk action: %(done)s done, %(refused)s refused"),
     "source_silent": gettext_noop("“%(name)s” has fallen silent: nothing has come for far longer than usual"),
-    "receipt_error": gettext_noop("An enquiry of %(name)s could not be processed: read it again"),
+    "receipt_error": gettext_noop("An enquiry from %(name)s could not be processed: check it"),
     "form_surge": gettext_noop(
         "%(name)s: more at once than usual; what came on top is kept among spam: look and take it"
     ),

@@ -92,7 +92,7 @@ def _next(request, after):
 
 def _header():
     return [
-        _("No."), _("Title"), _("Client"), _("Company"), _("Amount"), _("Currency"), _("State"), _("Funnel"), _("Stage"),
+        _("No."), _("Title"), _("Client"), _("Company"), _("Amount"), _("Currency"), _("State"), pgettext("deal", "Pipeline"), _("Stage"),
         _("Probability, %"), _("Expected close"), _("Why lost"), _("Owner"), _("Team"), _("Source"), pgettext("deal", "Opened"),
         _("Last activity"), _("Next step"), _("Closed"),
     ]  # fmt: skip

@@ -61,6 +61,8 @@ class HostedForm(forms.Form):
         ways = [item.name for item in self.ways()]
         if ways and not any(data.get(name) for name in ways) and not set(ways) & set(self.errors):
             self.add_error(ways[0], _("Leave a phone or an email, so that we can answer."))
+            for name in ways[1:]:
+                self.fields[name].widget.attrs["aria-invalid"] = "true"
         return data
 
     def _check(self, item, raw):

@@ -262,7 +262,10 @@ class RejectForm(forms.Form):
         error_messages={"required": gettext_lazy("Choose why the lead is rejected.")},
     )
     note = forms.CharField(
-        label=gettext_lazy("In your words"), required=False, max_length=500, widget=forms.Textarea(attrs={"rows": 2})
+        label=gettext_lazy("In your own words"),
+        required=False,
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 2}),
     )
 
 

@@ -74,7 +74,8 @@ class NewLeadForm(forms.Form):
         data = super().clean()
         self.identities = self.signs(data.get("phone"), data.get("email"))
         if not self.identities and not self.errors:
-            raise ValidationError(_("Give a phone or an email: there must be a way to answer."))
+            self.add_error("phone", _("Give a phone or an email: there must be a way to answer."))
+            self.fields["email"].widget.attrs["aria-invalid"] = "true"
         return data
 
     @staticmethod

@@ -186,7 +186,7 @@ def test_what_is_only_looked_at_is_said_by_words(desk):
 
 
 def test_a_page_that_is_not_there_speaks_to_whoever_asks(desk, client):
-    assert "объединили с другой карточкой" in desk.get("/nowhere/").content.decode()
+    assert "карточку объединили с другой" in desk.get("/nowhere/").content.decode()
     client.logout()
     said = client.get("/f/nowhere/", headers={"Accept-Language": "ru"}).content.decode()
     assert "Проверьте адрес" in said and "карточк" not in said

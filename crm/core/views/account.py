@@ -16,11 +16,11 @@ from crm.core.zones import ZONES
 
 class PreferencesForm(forms.ModelForm):
     language = forms.ChoiceField(
-        label=gettext_lazy("Language"), choices=[("", gettext_lazy("As in the browser")), *User._meta.get_field("language").choices],
+        label=gettext_lazy("Language"), choices=[("", gettext_lazy("Same as the browser")), *User._meta.get_field("language").choices],
         required=False,
     )  # fmt: skip
     time_zone = forms.ChoiceField(
-        label=gettext_lazy("Time zone"), choices=[("", gettext_lazy("As the company")), *ZONES], required=False
+        label=gettext_lazy("Time zone"), choices=[("", gettext_lazy("Same as the company")), *ZONES], required=False
     )
 
     class Meta:
