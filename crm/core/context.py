@@ -51,7 +51,7 @@ NAV = (
         _("Sequences"),
         "flow",
         roles=frozenset({Role.MARKETER, Role.ADMIN, Role.HEAD}),
-        beside=("nurturing:", "leads:template", "leads:mailbox", "leads:message"),
+        beside=("nurturing:", "leads:template", "leads:mailbox"),
     ),
     Entry(
         "leads:receipts",

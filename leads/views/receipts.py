@@ -72,7 +72,7 @@ def index(request):
         "next_url": _next(request, page[ROWS - 1].pk) if len(page) > ROWS else "",
         "window": WINDOW if valid and found.cleaned_data["q"] else 0,
         "may_replay": _may_replay(request.user),
-        "query": request.GET.urlencode(),
+        "query": any(value for name, value in request.GET.items() if name != "after"),
     }
     return render(request, "leads/receipts.html", context, status=200 if valid else 422)
 

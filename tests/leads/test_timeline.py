@@ -135,6 +135,22 @@ def test_a_letter_is_found_by_its_subject_and_text(lead, rep, signed_in):
     assert [page.count("timeline-item") for page in pages] == [1, 1, 0]
 
 
+def test_a_letter_is_called_sent_only_when_it_is(lead, rep):
+    message = Message.objects.create(
+        kind="letter", lead=lead, sender="a@b.test", to=lead.email, subject="Offer", text="-", state="skipped",
+        reason="opted_out",
+    )  # fmt: skip
+    row = record(lead, Kind.EMAIL_OUT, by=rep, message=message)
+    skipped = story.tell([row])[0]
+    message.state = "sent"
+    assert (skipped.head, skipped.badge, story.tell([row])[0].head) == (
+        "Письмо: Offer",
+        "не отправлено",
+        "Письмо отправлено: Offer",
+    )
+    assert skipped.pairs == [("Причина", "адрес отписан от писем")]
+
+
 def test_the_clients_whole_life_leaves_out_the_leads_of_colleagues(lead, rep, colleague, head, signed_in):
     mine, theirs = lead, LeadFactory(person=lead.person, owner=colleague, phone="", email="")
     cards.note(mine, by=rep, text="mine")
