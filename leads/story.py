@@ -192,7 +192,9 @@ def _call(entry, details, names):
             "success" if result == "reached" else "danger" if result in {"missed", "wrong_number"} else "warning"
         )
     if result in {"no_answer", "busy", "wrong_number", "missed"}:
-        entry.look, entry.icon = "missed", "phone-off"
+        entry.icon = "phone-off"
+    if result == "missed":
+        entry.look = "missed"
 
 
 def _missed(entry, details, names):
