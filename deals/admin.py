@@ -2,12 +2,11 @@
 
 from django.contrib import admin
 from django.urls import reverse
-from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from crm.core.admin_base import ReadOnlyAdmin, SettingsAdmin
 from crm.core.models import Organisation
-from crm.core.naming import COLUMNS, numbered
+from crm.core.naming import COLUMNS
 from crm.core.templatetags.ui import duration, money
 from deals.models import Deal, DealStageMove, Product
 
@@ -30,7 +29,7 @@ class ProductAdmin(SettingsAdmin):
 
 @admin.register(Deal)
 class DealAdmin(ReadOnlyAdmin):
-    list_display = ["title", "person", "sum", "stage", "owner", "created_at", "card"]
+    list_display = ["title", "person", "sum", "stage", "owner", "created_at"]
     list_filter = ["status", "pipeline"]
     list_select_related = ["person", "stage", "owner"]
     search_fields = ["search"]
@@ -46,10 +45,6 @@ class DealAdmin(ReadOnlyAdmin):
 
     def address(self, deal):
         return reverse("deals:card", args=[deal.pk])
-
-    @admin.display(description=_("card"))
-    def card(self, deal):
-        return format_html('<a href="{}">{}</a>', self.address(deal), numbered(deal.pk))
 
 
 @admin.register(DealStageMove)
