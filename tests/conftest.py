@@ -31,6 +31,17 @@ CHROMIUM_ARGS = (
 )
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """The plugin's own; a browser's last request may hold its session yet when the database is to be dropped."""
+    yield
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+
+
 def pytest_collection_modifyitems(config, items):
     """Whoever asks for a page drives a browser: no test can forget the mark."""
     for item in items:
